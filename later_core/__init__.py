@@ -1,0 +1,22 @@
+"""Later: a distributed job scheduler. What plugin authors need is exported here; nothing else is public."""
+
+from later_core.model.event import Event, EventType
+from later_core.model.instance import Instance, InstanceError
+from later_core.model.state import State
+from later_core.plugin.context import Context
+from later_core.plugin.hookspecs import hookimpl
+from later_core.plugin.setting import PluginSetting
+from later_core.plugin.task import Task, TaskError
+
+__all__ = [
+    "Context",
+    "Event",
+    "EventType",
+    "Instance",
+    "InstanceError",
+    "PluginSetting",
+    "State",
+    "Task",
+    "TaskError",
+    "hookimpl",
+]

@@ -1,0 +1,1 @@
+"""The words people type: the `later` command."""

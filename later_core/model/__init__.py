@@ -1,0 +1,1 @@
+"""The words of Later as values: what an instance is, not what is done with it."""

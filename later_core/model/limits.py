@@ -1,0 +1,23 @@
+"""The bounds that every request keeps. The proto states them too; a test holds the two together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+ID_MAX_LENGTH = 128
+TASK_NAME_MAX_LENGTH = 128
+PARAMETERS_MAX_BYTES = 1024 * 1024
+RESULT_MAX_BYTES = 1024 * 1024
+ERROR_MESSAGE_MAX_LENGTH = 4096
+BATCH_MAX_REQUESTS = 1000
+PAGE_MAX_SIZE = 1000
+PAGE_DEFAULT_SIZE = 100
+LABELS_MAX_COUNT = 32
+LABEL_KEY_MAX_LENGTH = 63
+LABEL_VALUE_MAX_LENGTH = 255
+MAX_ATTEMPTS = 1000
+DURATION_MAX = timedelta(days=36_500)
+
+#: Messages stay under the 4 MiB that every gRPC client accepts by default; a page or an event
+#: batch is closed once the parameters and results in it reach this many bytes.
+RESPONSE_MAX_BYTES = 2 * 1024 * 1024

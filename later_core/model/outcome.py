@@ -1,0 +1,57 @@
+"""How one attempt went, and the ending that the store writes for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from later_core.model.instance import InstanceError
+from later_core.model.state import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succeeded:
+    """The task's code returned. ``note`` says what was kept back (a result over the limit)."""
+
+    result: bytes = b""
+    note: InstanceError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The task's code raised, ran out of time, or could not begin. A final failure is not retried."""
+
+    error: InstanceError
+    is_final: bool = False
+    result: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedBack:
+    """The attempt was given up through no fault of its own (shutdown): another attempt is due at once
+    if the instance is delivered at least once, else it failed.
+    """
+
+    error: InstanceError
+
+
+Outcome = Succeeded | Failed | HandedBack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """The end of one attempt, to be written only by the owner of that very attempt (fencing).
+
+    ``state`` is SUCCEEDED, FAILED, or PENDING for another attempt at ``execution_time``.
+    ``finish_time`` is None exactly when the state is PENDING.
+    """
+
+    id: str
+    node: str
+    attempt: int
+    state: State
+    start_time: datetime | None
+    finish_time: datetime | None
+    execution_time: datetime | None = None
+    result: bytes = b""
+    error: InstanceError | None = None

@@ -1,0 +1,1 @@
+"""Promises that plugin authors keep: Task and the hooks."""

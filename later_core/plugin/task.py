@@ -1,0 +1,65 @@
+"""What a plugin author writes against."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Mapping
+from typing import Any, ClassVar
+
+from later_core.model.instance import InstanceError
+from later_core.plugin.context import Context
+
+
+class TaskError(Exception):
+    """Raise it from ``run`` to fail the attempt with a reason of your own.
+
+    ``reason`` is a stable word in UPPER_SNAKE_CASE that programs can act on. With ``is_final``
+    no retry follows, whatever the instance's policy. ``result`` is kept on the instance beside
+    the error: what the attempt brought to light before it failed (an output, a report).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "TASK_FAILED",
+        is_final: bool = False,
+        result: bytes = b"",
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.is_final = is_final
+        self.result = result
+
+
+class Task(ABC):
+    """A job definition. One object serves all instances, at the same time: keep no state of a run on it.
+
+    Each method is either ``async def`` (runs on the event loop and must not block it) or plain
+    ``def`` (runs in a bounded thread pool). Only ``run`` decides the outcome: a callback that
+    raises is logged and changes nothing.
+    """
+
+    #: Unique among all installed plugins; lower case with dashes, like ``http-post``.
+    name: ClassVar[str]
+    #: One line for ``later plugins`` and ``ListTasks``.
+    description: ClassVar[str] = ""
+    #: JSON Schema of the parameters, for clients and people; None says nothing about them.
+    parameters_schema: ClassVar[Mapping[str, Any] | None] = None
+
+    @abstractmethod
+    def run(self, context: Context) -> Awaitable[bytes | str | None] | bytes | str | None:
+        """Do the work, or better: trigger it elsewhere.
+
+        The return value is kept as the instance's result (text as UTF-8). Any exception fails the
+        attempt; ``TaskError`` says how.
+        """
+
+    def on_success(self, context: Context, result: bytes) -> Awaitable[None] | None:
+        """Called once, after the success is durable."""
+
+    def on_fail(self, context: Context, error: InstanceError) -> Awaitable[None] | None:
+        """Called once, after the failure is durable and no retry follows."""
+
+    def on_abort(self, context: Context) -> Awaitable[None] | None:
+        """Called once, after the abort is durable; of a running instance, after its run was cancelled."""

@@ -1,0 +1,1 @@
+"""Promises that the engine and the services need kept: Clock, Store, Tasks."""

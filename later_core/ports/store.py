@@ -1,0 +1,262 @@
+"""What Later needs from a database.
+
+``StoreContract`` of the test kit checks every promise made here; MongoDB and the in-memory
+reference pass the same suite, and so must a stranger's store.
+
+Three rules hold for every method. A method that changes something has done so durably (it survives
+the loss of any single process) once it returns. Each change of an instance is one atomic
+compare-and-set that raises its revision by one. ``StoreUnavailable`` may be raised by any method;
+the write may then have happened or not, and repeating the call is safe: its description says what
+a repeated call answers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+
+from later_core.model.event import EventBatch
+from later_core.model.instance import Instance
+from later_core.model.node import Node
+from later_core.model.outcome import Ending
+from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """The instance is stored, now or by an earlier call with the same content."""
+
+    instance: Instance
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IdTaken:
+    """Another instance has this id: its fingerprint differs."""
+
+    id: str
+
+
+InsertResult = Inserted | IdTaken
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """The abort took effect. ``before`` is the instance as it was just before the abort."""
+
+    before: Instance
+    after: Instance
+
+
+class Snapshot(ABC):
+    """All instances that match a filter, as they were at one moment."""
+
+    #: ``Store.follow(position)`` gives every change after that moment, and none before it.
+    position: str
+
+    @abstractmethod
+    def pages(self) -> AsyncIterator[Sequence[Instance]]:
+        """The instances in order of (execution_time, id), in pages of bounded size.
+
+        Raises:
+            HistoryLost: the reader was so slow that the database let go of the moment.
+
+        """
+
+
+class Store(ABC):
+    """The database of one Later. An async context manager: entering connects and prepares."""
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect, check, and prepare what is missing (collections, indexes, retention).
+
+        Safe to call on several nodes at once.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+            StandaloneServer, SchemaTooNew, DatabaseTooOld: a person must act.
+
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release every connection. Calls that are under way may fail with StoreUnavailable."""
+
+    @abstractmethod
+    async def now(self) -> datetime:
+        """The database's clock, UTC, rounded down to the millisecond. Never ahead of it."""
+
+    # -- what people ask ---------------------------------------------------------------------
+
+    @abstractmethod
+    async def insert(self, instances: Sequence[Instance]) -> Sequence[InsertResult]:
+        """Store new PENDING instances; answers in the order of the arguments.
+
+        Each instance is atomic by itself: some may be stored and others not. An id that is stored
+        already answers ``Inserted(stored, is_new=False)`` when the fingerprints are equal (also
+        when the stored one has changed state since), else ``IdTaken``; the same holds within one
+        call. Repeating a call is safe.
+        """
+
+    @abstractmethod
+    async def get(self, id: str) -> Instance | None:
+        """The instance as it is on the primary, durable changes only."""
+
+    @abstractmethod
+    async def list(self, filter: Filter, *, after: PageKey | None, limit: int) -> Page:
+        """A page of at most ``limit`` instances behind ``after``, in order of (execution_time, id).
+
+        A page also closes early once its parameters and results reach ``RESPONSE_MAX_BYTES``; it
+        holds at least one instance unless there are none. A record that cannot be read is logged
+        and left out, and never hides those behind it.
+        """
+
+    @abstractmethod
+    async def abort(self, id: str) -> Aborted:
+        """PENDING or RUNNING -> ABORTED, with ``finish_time`` the database's now.
+
+        Raises:
+            InstanceNotFound: no such id.
+            InstanceEnded: it has ended (a repeated abort too).
+
+        """
+
+    @abstractmethod
+    async def reschedule(
+        self, id: str, execution_time: datetime, *, revision: int | None
+    ) -> Instance:
+        """Move a PENDING instance to another time; with a revision, only if it still has that one.
+
+        Raises:
+            InstanceNotFound, InstanceRunning, InstanceEnded, RevisionMismatch.
+
+        """
+
+    @abstractmethod
+    async def retry(self, id: str, execution_time: datetime) -> Instance:
+        """An ended instance -> PENDING, due at that time, with its attempts counted on.
+
+        Clears ``finish_time``, ``start_time``, ``result``, ``error`` and ``node``. Attempt numbers
+        are never used again, so ``retry.max_attempts`` grows by the attempts already made: the
+        policy begins anew.
+
+        Raises:
+            InstanceNotFound, InstanceNotEnded.
+
+        """
+
+    @abstractmethod
+    async def counts(self, installed: Collection[str]) -> Counts:
+        """Instances per state (every state is a key), and PENDING per task not in ``installed``."""
+
+    # -- what time asks ----------------------------------------------------------------------
+
+    @abstractmethod
+    async def due(
+        self,
+        *,
+        tasks: Collection[str],
+        since: datetime | None,
+        until: datetime,
+        after: DueEntry | None,
+        limit: int,
+    ) -> Sequence[DueEntry]:
+        """PENDING instances of these tasks with since <= execution_time <= until (None: however
+        old), in order of (due_ms, id), behind ``after``.
+
+        At most ``limit`` of them. An empty answer means there are no more; a short one does not.
+        Reads an index alone, never whole records.
+        """
+
+    @abstractmethod
+    async def claim(self, ids: Sequence[str], *, node: str, until: datetime) -> Sequence[Instance]:
+        """PENDING -> RUNNING by this node, for those of the ids that are PENDING and due by ``until``.
+
+        Sets ``node``, adds one to ``attempt``, clears ``start_time`` and ``error``. Answers exactly
+        the instances that this very call claimed, as they are after it, in any order. After an
+        ambiguous failure of the write the store reads back what this call claimed; when it cannot
+        even do that it raises StoreUnavailable, and ``reclaim`` brings back what was claimed.
+        """
+
+    @abstractmethod
+    async def started(self, starts: Mapping[tuple[str, int], datetime], *, node: str) -> None:
+        """Record ``start_time`` of attempts that run long, by (id, attempt), while still RUNNING here.
+
+        Those that have ended meanwhile are left alone.
+        """
+
+    @abstractmethod
+    async def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:
+        """Write the ends of attempts; True for each one that was accepted.
+
+        An ending is accepted only while the instance is RUNNING with that node and attempt, or when
+        this same ending has been written already (a repeated call). False: the attempt is no longer
+        this node's (aborted, or taken over), and nothing was changed.
+        """
+
+    # -- nodes -------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def beat(self, node: Node, *, lease: timedelta) -> datetime | None:
+        """Renew (or begin) the node's lease by the database's clock; answers the database's now.
+
+        None: the lease had run out and another node has declared this one dead; it must stop
+        starting work, and live on only under a new id.
+        """
+
+    @abstractmethod
+    async def leave(self, node: str) -> None:
+        """Forget a node that has stopped in order."""
+
+    @abstractmethod
+    async def recover(self, *, limit: int) -> Sequence[Instance]:
+        """Take RUNNING instances from nodes whose lease has run out by the database's clock.
+
+        First declares such nodes dead, durably. Then each of their RUNNING instances (and each whose
+        node is unknown): AT_LEAST_ONCE -> PENDING, due at the database's now, ``error`` with reason
+        NODE_LOST; AT_MOST_ONCE -> FAILED, reason NODE_LOST. Answers those that this call changed, as
+        they are after it; call again while the answer is as long as ``limit``. Several nodes may
+        call at once: each instance is taken by one of them.
+        """
+
+    @abstractmethod
+    async def reclaim(self, node: str, running: Collection[tuple[str, int]]) -> Sequence[Instance]:
+        """Hand back what is RUNNING under this live node and is not among its running (id, attempt).
+
+        Closes the gap that a claim leaves whose answer was lost for good: such instances go back to
+        PENDING, due as before (their code never began; the attempt number is spent all the same).
+        Call only while no claim or finish of this node is under way.
+        """
+
+    # -- history -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def follow(self, position: str | None) -> AsyncIterator[EventBatch]:
+        """Every change after the position (None: from now on), in order, without gap or repeat.
+
+        Never ends by itself. With nothing to tell it yields an empty batch (a bookmark) about once
+        a second; the first batch comes at once, so that the caller knows where it stands. Removal
+        at the end of the retention is not a change.
+
+        Raises:
+            ResumeTokenInvalid: not a position of this store.
+            HistoryLost: the history behind the position is gone.
+            StoreUnavailable: the connection broke; follow again from the last position.
+
+        """
+
+    @abstractmethod
+    def snapshot(self, filter: Filter) -> AbstractAsyncContextManager[Snapshot]:
+        """The instances that match, as they were at one moment (see ``Snapshot``)."""

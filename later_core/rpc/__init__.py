@@ -1,0 +1,1 @@
+"""gRPC: messages, services, server."""

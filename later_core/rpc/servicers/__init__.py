@@ -1,0 +1,1 @@
+"""One class a gRPC service, one short method an RPC."""

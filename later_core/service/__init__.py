@@ -1,0 +1,1 @@
+"""What people ask: create, read, abort, watch."""

@@ -1,0 +1,1 @@
+"""Databases that keep the Store promise."""

@@ -1,0 +1,1 @@
+"""MongoDB through motor: the only folder that imports motor, pymongo or bson."""
