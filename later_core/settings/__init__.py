@@ -1,0 +1,10 @@
+"""Every knob of Later: what it is called, what it may be, where its value came from.
+
+A value is taken from the first of these that has one: a flag, a variable ``LATER_<NAME>``, the
+TOML file, the default.
+"""
+
+from later_core.settings.sources import assignments, load
+from later_core.settings.values import NAMES, SettingRow, Settings, env_name, flag_name
+
+__all__ = ["NAMES", "SettingRow", "Settings", "assignments", "env_name", "flag_name", "load"]

@@ -1,0 +1,75 @@
+"""Defaults and bounds of each setting."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from later_core.errors import SettingInvalid
+from later_core.settings import load
+
+
+def test_the_defaults_are_those_that_the_design_names(tmp_path: Path) -> None:
+    settings = load()
+    assert settings.listen == settings.address == "127.0.0.1:9081"
+    assert settings.mongodb_uri is None
+    assert settings.database == "later"
+    assert settings.data_dir == tmp_path / "data" / "later"
+    assert settings.recurrence == timedelta(minutes=5)
+    assert settings.time_ahead == timedelta(minutes=10)
+    assert settings.retention == timedelta(days=7)
+    assert settings.lease == timedelta(seconds=10)
+    assert settings.claim_lead == timedelta(milliseconds=300)
+    assert settings.verbose == 1
+    assert (settings.max_running, settings.threads, settings.catch_up_rate) == (4096, 64, 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("listen", "127.0.0.1"),
+        ("listen", "127.0.0.1:"),
+        ("listen", ":9081"),
+        ("listen", "127.0.0.1:70000"),
+        ("listen", "::1:9081"),
+        ("address", "http://127.0.0.1:9081"),
+        ("mongodb_uri", "postgres://db"),
+        ("database", ""),
+        ("database", "admin"),
+        ("database", "a.b"),
+        ("recurrence", "0"),
+        ("recurrence", "-5"),
+        ("recurrence", "10m"),
+        ("time_ahead", "5m"),
+        ("time_ahead", "8d"),
+        ("retention", "0"),
+        ("retention", "30000d"),
+        ("lease", "999ms"),
+        ("claim_lead", "6s"),
+        ("max_running", "0"),
+        ("threads", "1.5"),
+        ("catch_up_rate", "-1"),
+        ("verbose", "3"),
+        ("log_format", "xml"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_by_name(name: str, value: str) -> None:
+    flag = "--" + name.replace("_", "-")
+    with pytest.raises(SettingInvalid, match=f"setting {flag}: ") as caught:
+        load({name: value})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:9081", "localhost:65535"])
+def test_an_address_is_a_host_and_a_port(listen: str) -> None:
+    assert load({"listen": listen}).listen == listen
+
+
+def test_a_short_time_ahead_is_blamed_when_the_recurrence_was_not_set() -> None:
+    with pytest.raises(SettingInvalid, match=r"--time-ahead: recurrence \(5m\) must be shorter"):
+        load({"time_ahead": "3m"})
+
+
+def test_a_home_directory_is_filled_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load({"data_dir": "~/later"}).data_dir == tmp_path / "later"
