@@ -31,6 +31,11 @@ class RejectedPlugin:
 class Tasks(Protocol):
     """The installed tasks; does not change while the process lives."""
 
+    @property
+    def rejected(self) -> Sequence[RejectedPlugin]:
+        """Plugins that were found and are not used."""
+        ...
+
     def get(self, name: str) -> InstalledTask | None:
         """The task of this name, None where no plugin provides it."""
         ...

@@ -1,0 +1,50 @@
+"""Loop: stop the runs whose timeout is over, with one timer for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from datetime import timedelta
+
+from later_core.local.runs import Run, Stop
+from later_core.ports.clock import Clock
+
+
+class Deadlines:
+    """The runs that have a timeout, in order of its end (by the monotonic clock)."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._heap: list[tuple[float, int, Run]] = []
+        self._watched: set[int] = set()
+        self._order = itertools.count()
+        self._changed = asyncio.Event()
+
+    def watch(self, run: Run, timeout: timedelta) -> None:
+        """Stop the run as timed out, unless it is forgotten before."""
+        end = self._clock.monotonic() + timeout.total_seconds()
+        heapq.heappush(self._heap, (end, next(self._order), run))
+        self._watched.add(id(run))
+        if self._heap[0][2] is run:
+            self._changed.set()
+
+    def forget(self, run: Run) -> None:
+        """The run has ended."""
+        self._watched.discard(id(run))
+        # Ended runs leave the heap when they surface, or here once they are the most of it.
+        if len(self._heap) > 64 and len(self._heap) > 2 * len(self._watched):
+            self._heap = [entry for entry in self._heap if id(entry[2]) in self._watched]
+            heapq.heapify(self._heap)
+
+    async def run(self) -> None:
+        """Watch for ever."""
+        while True:
+            self._changed.clear()
+            now = self._clock.monotonic()
+            while self._heap and self._heap[0][0] <= now:
+                _, _, run = heapq.heappop(self._heap)
+                if id(run) in self._watched:
+                    run.stop(Stop.TIMED_OUT)
+            seconds = self._heap[0][0] - now if self._heap else None
+            await self._clock.wait(self._changed, seconds)

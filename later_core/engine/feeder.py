@@ -1,0 +1,127 @@
+"""Loop: keep the window filled from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+import structlog
+
+from later_core.local.database_clock import DatabaseClock
+from later_core.local.window import Window
+from later_core.model.instant import from_millis, to_millis
+from later_core.model.query import DueEntry
+from later_core.ports.clock import Clock
+from later_core.ports.store import Store
+
+_log = structlog.get_logger(__name__)
+
+#: Entries of one read: a few milliseconds of the event loop, and hardly a pause for others.
+_PAGE = 2_000
+
+
+class Feeder:
+    """Pulls, every ``recurrence``, all that is due within the next ``time_ahead``, however old.
+
+    What is due now and soon comes first, then the backlog of a downtime, as far as there is room
+    for it; the rest of the backlog follows as the room grows.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        window: Window,
+        clock: Clock,
+        database_clock: DatabaseClock,
+        tasks: Collection[str],
+        recurrence: timedelta,
+        time_ahead: timedelta,
+    ) -> None:
+        self._store = store
+        self._window = window
+        self._clock = clock
+        self._database_clock = database_clock
+        self._tasks = tasks
+        self._recurrence = recurrence
+        self._time_ahead = time_ahead
+        self._backlog_after: DueEntry | None = None
+
+    async def run(self) -> None:
+        """Pull for ever.
+
+        Raises:
+            StoreUnavailable: run again; nothing is lost by beginning anew.
+        """
+        if not self._tasks:
+            _log.warning("no task is installed: instances stay pending until a plugin provides one")
+        while True:
+            self._window.wants_more.clear()
+            await self._pull()
+            next_pull = self._clock.monotonic() + self._recurrence.total_seconds()
+            while (left := next_pull - self._clock.monotonic()) > 0:
+                if not await self._clock.wait(self._window.wants_more, left):
+                    break
+                self._window.wants_more.clear()
+                if self._is_cut_short():
+                    break
+                await self._pull_backlog(self._boundary())
+
+    def _is_cut_short(self) -> bool:
+        """Whether the window had no room for all that is near."""
+        return self._window.horizon_ms < self._target_ms
+
+    def _boundary(self) -> datetime:
+        """What is due before this is backlog."""
+        now_ms = int(self._database_clock.now_ms())
+        return from_millis(now_ms - Window.OVERDUE_AFTER_MS)
+
+    async def _pull(self) -> None:
+        boundary = self._boundary()
+        until = self._database_clock.now() + self._time_ahead
+        # Raised before reading: whatever is created from here on is offered by its creator, so
+        # nothing can slip in behind the reader.
+        self._target_ms = to_millis(until)
+        self._window.horizon_ms = self._target_ms
+        pulled = await self._pull_near(since=boundary, until=until)
+        self._backlog_after = None
+        overdue = await self._pull_backlog(boundary)
+        _log.debug("window pulled", near=pulled, overdue=overdue, size=len(self._window))
+
+    async def _pull_near(self, *, since: datetime, until: datetime) -> int:
+        after: DueEntry | None = None
+        count = 0
+        while True:
+            page = await self._store.due(
+                tasks=self._tasks, since=since, until=until, after=after, limit=_PAGE
+            )
+            if not page:
+                return count
+            now_ms = self._database_clock.now_ms()
+            for entry in page:
+                if not self._window.offer(entry.due_ms, entry.id, now_ms=now_ms):
+                    return count
+                count += 1
+            after = page[-1]
+
+    async def _pull_backlog(self, boundary: datetime) -> int:
+        """Read on where the last read of the backlog ended, as far as there is room."""
+        count = 0
+        until = boundary - timedelta(milliseconds=1)
+        while self._window.backlog_room:
+            page = await self._store.due(
+                tasks=self._tasks,
+                since=None,
+                until=until,
+                after=self._backlog_after,
+                limit=_PAGE,
+            )
+            if not page:
+                break
+            now_ms = self._database_clock.now_ms()
+            for entry in page:
+                if not self._window.offer(entry.due_ms, entry.id, now_ms=now_ms):
+                    return count
+                self._backlog_after = entry
+                count += 1
+        return count

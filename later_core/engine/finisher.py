@@ -1,0 +1,115 @@
+"""An outcome becomes the next state, in the store, in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Self
+
+import structlog
+
+from later_core.engine.supervisor import backoff
+from later_core.errors import StoreUnavailable
+from later_core.local.database_clock import DatabaseClock
+from later_core.local.grouping import Group
+from later_core.local.window import Window
+from later_core.model.instance import Delivery, Instance
+from later_core.model.instant import round_up, to_millis
+from later_core.model.outcome import Ending, Failed, HandedBack, Outcome, Succeeded
+from later_core.model.state import State
+from later_core.ports.clock import Clock
+from later_core.ports.store import Store
+
+_log = structlog.get_logger(__name__)
+
+
+def ending_of(
+    instance: Instance, outcome: Outcome, *, now: datetime, start_time: datetime | None
+) -> Ending:
+    """What the store is to write for this outcome of the instance's current attempt.
+
+    ``start_time`` is None when the task's code never began; ``now`` is the database's.
+    """
+    state, execution_time, error, result = State.FAILED, None, None, b""
+    match outcome:
+        case Succeeded():
+            state, result, error = State.SUCCEEDED, outcome.result, outcome.note
+        case Failed():
+            error, result = outcome.error, outcome.result
+            if not outcome.is_final and instance.retry.allows_another(instance.attempt):
+                state = State.PENDING
+                execution_time = round_up(now + instance.retry.backoff(instance.attempt))
+        case HandedBack():
+            error = outcome.error
+            if start_time is None or instance.delivery is Delivery.AT_LEAST_ONCE:
+                state, execution_time = State.PENDING, instance.execution_time
+    return Ending(
+        id=instance.id,
+        node=instance.node or "",
+        attempt=instance.attempt,
+        state=state,
+        start_time=start_time,
+        finish_time=None if state is State.PENDING else now,
+        execution_time=execution_time,
+        result=result,
+        error=error,
+    )
+
+
+class Finisher:
+    """Writes the ends of attempts; concurrent ones travel as one batch."""
+
+    def __init__(
+        self, *, store: Store, window: Window, clock: Clock, database_clock: DatabaseClock
+    ) -> None:
+        self._store = store
+        self._window = window
+        self._clock = clock
+        self._database_clock = database_clock
+        self._group: Group[Ending, bool] = Group(self._write, limit=1000, in_flight=2)
+        self._gives_up_at = float("inf")
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._group.__aexit__(*failure)
+
+    def give_up_after(self, seconds: float) -> None:
+        """From now on a store that is away is waited for so long and no longer."""
+        self._gives_up_at = self._clock.monotonic() + seconds
+
+    async def finish(
+        self, instance: Instance, outcome: Outcome, *, start_time: datetime | None
+    ) -> Ending | None:
+        """Write the end of the attempt; answers it, or None when the attempt was no longer ours.
+
+        While the database is away this waits for it: the outcome is known and must not be lost.
+
+        Raises:
+            StoreUnavailable: the node shuts down and cannot wait any longer; the attempt is then
+                recovered like that of a dead node.
+        """
+        ending = ending_of(instance, outcome, now=self._database_clock.now(), start_time=start_time)
+        accepted = await self._group.submit(ending)
+        if not accepted:
+            _log.info("ending refused", instance=instance.id, attempt=instance.attempt)
+            return None
+        if ending.execution_time is not None:
+            due_ms = to_millis(ending.execution_time)
+            if self._window.covers(due_ms):
+                self._window.offer(due_ms, ending.id, now_ms=self._database_clock.now_ms())
+        return ending
+
+    async def _write(self, endings: Sequence[Ending]) -> Sequence[bool]:
+        failures = 0
+        while True:
+            try:
+                return await self._store.finish(endings)
+            except StoreUnavailable as error:
+                failures += 1
+                if self._clock.monotonic() >= self._gives_up_at:
+                    raise
+                _log.warning("finish failed", count=len(endings), detail=error.detail)
+                await self._clock.sleep(backoff(failures))

@@ -1,0 +1,102 @@
+"""Call what a plugin author wrote, and make a value of whatever comes of it.
+
+A plugin's exception ends here: it becomes an outcome, or a line in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from later_core.model.instance import InstanceError
+from later_core.model.limits import ERROR_MESSAGE_MAX_LENGTH, RESULT_MAX_BYTES
+from later_core.model.outcome import Failed, Outcome, Succeeded
+from later_core.plugin.context import Context
+from later_core.plugin.task import Task, TaskError
+
+_log = structlog.get_logger(__name__)
+
+
+class Invocation:
+    """Calls tasks: ``async def`` on the event loop, plain ``def`` in a bounded thread pool."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+
+    async def run(self, task: Task, context: Context, began: Callable[[], None]) -> Outcome:
+        """One attempt. ``began`` is called in the moment before the task's code begins.
+
+        Only cancellation passes; every other exception is an outcome.
+        """
+        try:
+            if inspect.iscoroutinefunction(task.run):
+                began()
+                value = await task.run(context)
+            else:
+                value = await self._in_thread(task.run, context, began)
+        except TaskError as error:
+            return Failed(
+                error=_describe(error.reason, str(error)),
+                is_final=error.is_final,
+                result=error.result[:RESULT_MAX_BYTES],
+            )
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is an outcome
+            return Failed(error=_describe("TASK_FAILED", f"{type(error).__name__}: {error}"))
+        return _succeeded(value)
+
+    async def callback(self, callback: Callable[..., Any], context: Context, *args: Any) -> None:
+        """``on_success``, ``on_fail`` or ``on_abort``; what it raises is logged and changes nothing."""
+        try:
+            if inspect.iscoroutinefunction(callback):
+                await callback(context, *args)
+            elif not _is_inherited(callback):
+                await self._in_thread(callback, context, lambda: None, *args)
+        except (Exception, SystemExit):  # noqa: BLE001 - a callback changes no outcome
+            _log.exception(
+                "callback failed",
+                callback=callback.__name__,
+                task=context.instance.task,
+                instance=context.instance.id,
+                attempt=context.attempt,
+            )
+
+    async def _in_thread(
+        self, call: Callable[..., Any], context: Context, began: Callable[[], None], *args: Any
+    ) -> Any:
+        def body() -> Any:
+            began()
+            return call(context, *args)
+
+        value = await asyncio.get_running_loop().run_in_executor(self._pool, body)
+        return await value if inspect.isawaitable(value) else value
+
+
+def _is_inherited(callback: Callable[..., Any]) -> bool:
+    """Whether it is the empty one of ``Task``: not worth a thread."""
+    return getattr(callback, "__func__", None) is getattr(Task, callback.__name__, None)
+
+
+def _describe(reason: str, message: str) -> InstanceError:
+    return InstanceError(reason=reason, message=message[:ERROR_MESSAGE_MAX_LENGTH])
+
+
+def _succeeded(value: object) -> Outcome:
+    match value:
+        case None:
+            return Succeeded()
+        case str():
+            result = value.encode()
+        case bytes() | bytearray() | memoryview():
+            result = bytes(value)
+        case _:
+            message = f"run returned {type(value).__name__}; return bytes, str or None"
+            return Failed(error=_describe("RESULT_INVALID", message), is_final=True)
+    if len(result) > RESULT_MAX_BYTES:
+        message = f"the result has {len(result)} bytes, more than {RESULT_MAX_BYTES}: not kept"
+        return Succeeded(note=_describe("RESULT_TOO_LARGE", message))
+    return Succeeded(result=result)

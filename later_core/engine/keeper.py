@@ -1,0 +1,125 @@
+"""Loop: renew this node's lease, and take over from the dead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+
+from later_core.errors import StoreUnavailable
+from later_core.local.database_clock import DatabaseClock
+from later_core.local.health import Health
+from later_core.local.lease import Lease
+from later_core.local.runs import Runs, Stop
+from later_core.local.window import Window
+from later_core.model.instant import to_millis
+from later_core.model.node import Node
+from later_core.model.state import State
+from later_core.ports.clock import Clock
+from later_core.ports.store import Store
+
+_log = structlog.get_logger(__name__)
+
+_RECOVER_LIMIT = 1_000
+#: Beats also tell the database's time and whether it answers: at least one a second.
+_LONGEST_PAUSE = 1.0
+
+
+class Keeper:
+    """Keeps the lease; declares itself fenced when it cannot; recovers what dead nodes held."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        database_clock: DatabaseClock,
+        lease: Lease,
+        health: Health,
+        runs: Runs,
+        window: Window,
+        describe: Callable[[], Node],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._database_clock = database_clock
+        self._lease = lease
+        self._health = health
+        self._runs = runs
+        self._window = window
+        self._describe = describe
+        self._node = describe()
+        self._pause = min(lease.seconds / 4, _LONGEST_PAUSE)
+        self._fenced = False
+
+    async def join(self) -> None:
+        """Begin the lease and learn the database's time; before anything else starts.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        # A few quick answers bring the estimate of the clock close to the truth.
+        for _ in range(8):
+            self._database_clock.observe(await self._store.now())
+        await self._beat()
+
+    async def run(self) -> None:
+        """Beat for ever, and recover at every other beat."""
+        recover_at = self._clock.monotonic()
+        while True:
+            try:
+                await self._beat()
+                if self._clock.monotonic() >= recover_at:
+                    await self._recover()
+                    recover_at = self._clock.monotonic() + self._lease.seconds / 2
+            except StoreUnavailable as error:
+                self._health.store_answers(False)
+                _log.warning("heartbeat failed", trust=self._lease.remaining, detail=error.detail)
+            if not self._lease.is_held:
+                self._fence()
+            await self._clock.sleep(self._pause)
+
+    async def leave(self) -> None:
+        """Give the lease back, so that nobody waits for it to run out."""
+        self._health.store_answers(False)
+        self._lease.lost()
+        try:
+            await self._store.leave(self._node.id)
+        except StoreUnavailable as error:
+            _log.warning("leaving failed", detail=error.detail)
+
+    async def _beat(self) -> None:
+        asked_at = self._clock.monotonic()
+        now = await self._store.beat(self._node, lease=timedelta(seconds=self._lease.seconds))
+        if now is None:
+            # Others have taken over what this node held: it lives on as somebody else.
+            _log.error("declared dead by another node", node=self._node.id)
+            self._lease.lost()
+            self._fence()
+            self._node = self._describe()
+            return
+        self._database_clock.observe(now)
+        self._lease.renewed(self._node.id, asked_at)
+        self._fenced = False
+        self._health.store_answers(True)
+
+    def _fence(self) -> None:
+        """Stop what runs: another node may start it again from here on."""
+        if not self._fenced and len(self._runs):
+            _log.error("lease lost, runs are stopped", node=self._node.id, runs=len(self._runs))
+            self._runs.stop_all(Stop.FENCED)
+        self._fenced = True
+
+    async def _recover(self) -> None:
+        while True:
+            recovered = await self._store.recover(limit=_RECOVER_LIMIT)
+            if recovered:
+                _log.warning("instances of lost nodes recovered", count=len(recovered))
+            now_ms = self._database_clock.now_ms()
+            for instance in recovered:
+                due_ms = to_millis(instance.execution_time)
+                if instance.state is State.PENDING and self._window.covers(due_ms):
+                    self._window.offer(due_ms, instance.id, now_ms=now_ms)
+            if len(recovered) < _RECOVER_LIMIT:
+                return

@@ -1,0 +1,216 @@
+"""One attempt: hold until due, call, outcome, end, callback. Owns the running tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Self
+
+import structlog
+
+from later_core.engine.deadlines import Deadlines
+from later_core.engine.finisher import Finisher
+from later_core.engine.invocation import Invocation
+from later_core.errors import StoreUnavailable
+from later_core.local.database_clock import DatabaseClock
+from later_core.local.lateness import LatenessRecord
+from later_core.local.lease import Lease
+from later_core.local.runs import Run, Runs, Stop
+from later_core.model.instance import Instance, InstanceError
+from later_core.model.instant import to_millis
+from later_core.model.outcome import Ending, Failed, HandedBack, Outcome
+from later_core.model.state import State
+from later_core.plugin.context import Context
+from later_core.ports.clock import Clock
+from later_core.ports.tasks import Tasks
+
+_log = structlog.get_logger(__name__)
+
+
+class Runner:
+    """Runs what the dispatcher claims, each attempt in an asyncio task of its own.
+
+    The steps of an attempt: hold until its execution time; refuse it if that is too long ago; call
+    the task's code under its timeout; make an outcome of what happened; write the end; call the
+    callback once that is durable. An attempt may be stopped during hold and call, never while its
+    end is written.
+    """
+
+    def __init__(
+        self,
+        *,
+        runs: Runs,
+        tasks: Tasks,
+        finisher: Finisher,
+        lease: Lease,
+        lateness: LatenessRecord,
+        clock: Clock,
+        database_clock: DatabaseClock,
+        threads: int,
+    ) -> None:
+        self._runs = runs
+        self._tasks = tasks
+        self._finisher = finisher
+        self._lease = lease
+        self._lateness = lateness
+        self._clock = clock
+        self._database_clock = database_clock
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="later-task")
+        self._invocation = Invocation(self._pool)
+        self.deadlines = Deadlines(clock)
+        self._attempts = asyncio.TaskGroup()
+        #: When the code of each run began, by key; read by the recorder of long runs.
+        self.began: dict[tuple[str, int], datetime] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._attempts.__aenter__()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        """Wait for every attempt; ``drain`` first, or this may take as long as the tasks do."""
+        await self._attempts.__aexit__(None, None, None)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def start(self, run: Run) -> None:
+        """Begin to carry a claimed attempt. Never waits."""
+        name = f"{run.instance.task} {run.instance.id}"
+        run.task = self._attempts.create_task(self._carry(run), name=name)
+
+    async def drain(self, grace: timedelta) -> None:
+        """Let the running finish within the grace, then stop them; what is not begun goes back at once."""
+        for run in self._runs:
+            if run.key not in self.began:
+                run.stop(Stop.SHUTDOWN)
+        if not await self._clock.wait(self._runs.is_idle, grace.total_seconds()):
+            _log.warning("grace is over", running=len(self._runs))
+            self._finisher.give_up_after(2.0)
+            self._runs.stop_all(Stop.SHUTDOWN)
+
+    async def call_back_aborted(self) -> None:
+        """Loop: ``on_abort`` for instances that were aborted before they ran."""
+        while True:
+            await self._runs.has_aborted.wait()
+            for instance in self._runs.take_aborted():
+                self._attempts.create_task(self._on_abort(instance, self._context(instance)))
+
+    async def _carry(self, run: Run) -> None:
+        instance = run.instance
+        context = run.context = self._context(instance)
+        try:
+            outcome = await self._attempt(run, context)
+            start_time = self.began.get(run.key)
+            ending = None
+            if run.stop_reason is not Stop.ABORTED:
+                ending = await self._finisher.finish(instance, outcome, start_time=start_time)
+            await self._call_back(run, context, outcome, ending)
+        except StoreUnavailable as error:
+            _log.error("end not written", instance=instance.id, detail=error.detail)
+        finally:
+            self.deadlines.forget(run)
+            self.began.pop(run.key, None)
+            self._runs.remove(run)
+
+    async def _attempt(self, run: Run, context: Context) -> Outcome:
+        """Hold and call; answers an outcome whatever happens, unless the runner itself is cancelled."""
+        run.is_interruptible = True
+        try:
+            # A stop that came before this task began could not cancel it.
+            if run.is_stopped():
+                return self._stopped(run)
+            await self._hold(run.instance)
+            refusal = self._refuse(run)
+            if refusal is not None:
+                return refusal
+            installed = self._tasks.get(run.instance.task)
+            if installed is None:
+                return HandedBack(error=_error("TASK_NOT_INSTALLED", "its plugin is gone"))
+            if run.instance.timeout is not None:
+                self.deadlines.watch(run, run.instance.timeout)
+            outcome = await self._invocation.run(
+                installed.task, context, lambda: self._note_begin(run)
+            )
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not run.is_stopped() or task is None or task.uncancel():
+                raise
+            return self._stopped(run)
+        finally:
+            run.is_interruptible = False
+        # Code that swallows its cancellation does not thereby succeed.
+        return self._stopped(run) if run.is_stopped() else outcome
+
+    async def _hold(self, instance: Instance) -> None:
+        """Return at the execution time by the database's clock, and not a millisecond before.
+
+        Timers may fire early: the clock decides, and is read again after each of them.
+        """
+        due_ms = to_millis(instance.execution_time)
+        while (left := due_ms - self._database_clock.now_ms()) > 0:
+            await self._clock.sleep(left / 1000.0)
+
+    def _refuse(self, run: Run) -> Outcome | None:
+        """Why the attempt must not begin although it is due; None when it may."""
+        instance = run.instance
+        if not self._lease.is_held or self._lease.node != instance.node:
+            return HandedBack(error=_error("NODE_LOST", "the node lost its lease before the start"))
+        if instance.start_deadline is not None:
+            late = self._database_clock.now() - instance.execution_time
+            if late > instance.start_deadline:
+                message = f"due {late.total_seconds():.3f} s ago, too late to be useful"
+                return Failed(error=_error("MISSED", message), is_final=True)
+        return None
+
+    def _note_begin(self, run: Run) -> None:
+        """The task's code begins with the next statement, perhaps in another thread.
+
+        Raises:
+            RuntimeError: the run was stopped while it waited for a thread; its code must not begin.
+        """
+        now = self._database_clock.now()
+        self.began[run.key] = now
+        # Looked at after the note: whoever stops the run from here on sees that it has begun.
+        if run.is_stopped():
+            self.began.pop(run.key, None)
+            raise RuntimeError("stopped before it began")
+        self._lateness.add((now - run.instance.execution_time).total_seconds())
+
+    def _stopped(self, run: Run) -> Outcome:
+        match run.stop_reason:
+            case Stop.TIMED_OUT:
+                seconds = run.instance.timeout.total_seconds() if run.instance.timeout else 0.0
+                return Failed(error=_error("TIMEOUT", f"did not end within {seconds:g} s"))
+            case Stop.FENCED:
+                return HandedBack(error=_error("NODE_LOST", "the node lost its lease"))
+            case _:
+                return HandedBack(error=_error("SHUTDOWN", "the node was shut down"))
+
+    async def _call_back(
+        self, run: Run, context: Context, outcome: Outcome, ending: Ending | None
+    ) -> None:
+        if run.stop_reason is Stop.ABORTED:
+            await self._on_abort(run.instance, context)
+            return
+        installed = self._tasks.get(run.instance.task)
+        if installed is None or ending is None:
+            return
+        if ending.state is State.SUCCEEDED:
+            await self._invocation.callback(installed.task.on_success, context, ending.result)
+        elif ending.state is State.FAILED and ending.error is not None:
+            await self._invocation.callback(installed.task.on_fail, context, ending.error)
+
+    async def _on_abort(self, instance: Instance, context: Context) -> None:
+        installed = self._tasks.get(instance.task)
+        if installed is not None:
+            await self._invocation.callback(installed.task.on_abort, context)
+
+    def _context(self, instance: Instance) -> Context:
+        deadline = None
+        if instance.timeout is not None:
+            deadline = max(self._database_clock.now(), instance.execution_time) + instance.timeout
+        log = _log.bind(task=instance.task, instance=instance.id, attempt=instance.attempt)
+        return Context(instance=instance, deadline=deadline, log=log)
+
+
+def _error(reason: str, message: str) -> InstanceError:
+    return InstanceError(reason=reason, message=message)

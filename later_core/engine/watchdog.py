@@ -1,0 +1,85 @@
+"""Notices a task that blocks the event loop, and logs it by name."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import traceback
+from typing import Self
+
+import structlog
+
+from later_core.ports.clock import Clock
+
+_log = structlog.get_logger(__name__)
+
+_TICK = 0.05
+_STACK_DEPTH = 6
+
+
+class Watchdog:
+    """A thread that watches the loop tick, since a blocked loop cannot watch itself.
+
+    After ``threshold`` seconds without a tick it logs which asyncio task holds the loop (a run
+    bears the name of its task and its instance) and where its code stands; when the loop is free
+    again, for how long it was not.
+    """
+
+    def __init__(self, *, clock: Clock, threshold: float = 0.25) -> None:
+        self._clock = clock
+        self._threshold = threshold
+        self._ticked = clock.monotonic()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    async def __aenter__(self) -> Self:
+        self._ticked = self._clock.monotonic()
+        self._thread = threading.Thread(
+            target=self._watch,
+            args=(asyncio.get_running_loop(), threading.get_ident()),
+            name="later-watchdog",
+            daemon=True,
+        )
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(timeout=1.0)
+
+    async def run(self) -> None:
+        """Loop: tick."""
+        while True:
+            self._ticked = self._clock.monotonic()
+            await self._clock.sleep(_TICK)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
+        reported: float | None = None
+        culprit = "unknown"
+        while not self._stopped.wait(_TICK):
+            ticked = self._ticked
+            blocked = self._clock.monotonic() - ticked
+            if reported is not None and ticked != reported:
+                _log.warning("event loop free again", blocked_seconds=ticked - reported, by=culprit)
+                reported = None
+            if blocked > self._threshold and reported is None:
+                reported = ticked
+                task = asyncio.current_task(loop)
+                culprit = task.get_name() if task is not None else "no task"
+                _log.warning(
+                    "event loop blocked",
+                    by=culprit,
+                    blocked_seconds=round(blocked, 3),
+                    at=_where(thread),
+                )
+
+
+def _where(thread: int) -> list[str]:
+    """The innermost frames of the thread, innermost last."""
+    frame = sys._current_frames().get(thread)  # noqa: SLF001 - the documented way to see a thread's stack
+    if frame is None:
+        return []
+    frames = traceback.extract_stack(frame)[-_STACK_DEPTH:]
+    return [f"{f.filename}:{f.lineno} {f.name}" for f in frames]

@@ -1,0 +1,94 @@
+"""Group commit: what is submitted at the same time travels as one batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, Self, TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class Group(Generic[Item, Answer]):
+    """Collects concurrent submissions and writes them together.
+
+    A submission that meets an idle group is written at once: nothing waits for company. While
+    ``in_flight`` batches are under way the next one fills, up to ``limit`` items. At most
+    ``capacity`` items wait; a submitter beyond that waits for room.
+
+    A submitter that is cancelled stops waiting, but its item may still be written: writes must
+    be idempotent. An exception of ``write`` reaches every submitter of that batch.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        limit: int = 1000,
+        in_flight: int = 2,
+        capacity: int = 20_000,
+    ) -> None:
+        self._write = write
+        self._limit = limit
+        self._in_flight = in_flight
+        self._room = asyncio.Semaphore(capacity)
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._filled = asyncio.Event()
+        self._closing = False
+        self._workers = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._workers.__aenter__()
+        for _ in range(self._in_flight):
+            self._workers.create_task(self._work())
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        """Write what still waits, then stop."""
+        self._closing = True
+        self._filled.set()
+        await self._workers.__aexit__(None, None, None)
+
+    async def submit(self, item: Item) -> Answer:
+        """Answer what ``write`` answers for this item.
+
+        Raises:
+            RuntimeError: the group is closed.
+        """
+        if self._closing:
+            raise RuntimeError("the group is closed")
+        async with self._room:
+            answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            self._waiting.append((item, answer))
+            self._filled.set()
+            return await answer
+
+    async def _work(self) -> None:
+        while True:
+            if not self._waiting:
+                if self._closing:
+                    return
+                self._filled.clear()
+                await self._filled.wait()
+                continue
+            take = min(self._limit, len(self._waiting))
+            batch = [self._waiting.popleft() for _ in range(take)]
+            await self._write_batch(batch)
+
+    async def _write_batch(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers = await self._write([item for item, _ in batch])
+        except asyncio.CancelledError:
+            for _, answer in batch:
+                answer.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - it belongs to the submitters, each of whom gets it
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        for (_, future), answer_value in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(answer_value)

@@ -1,0 +1,168 @@
+"""The runs of this node: every attempt it has claimed and not yet ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+
+from later_core.model.instance import Instance
+from later_core.model.state import State
+from later_core.plugin.context import Context
+from later_core.ports.store import Aborted
+
+
+class Stop(Enum):
+    """Why a run is stopped before its code has returned."""
+
+    ABORTED = auto()
+    TIMED_OUT = auto()
+    SHUTDOWN = auto()
+    FENCED = auto()
+
+
+class Run:
+    """One claimed attempt, from the claim to its durable end."""
+
+    __slots__ = ("context", "instance", "is_interruptible", "stop_reason", "task")
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.context: Context | None = None
+        #: The asyncio task that carries the run, None until it has begun.
+        self.task: asyncio.Task[None] | None = None
+        #: True while the attempt is held or its code runs; never while its end is written.
+        self.is_interruptible = False
+        self.stop_reason: Stop | None = None
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What fences this attempt from every other: (id, attempt)."""
+        return self.instance.id, self.instance.attempt
+
+    def is_stopped(self) -> bool:
+        """Whether the run is to be given up, or has been."""
+        return self.stop_reason is not None
+
+    def stop(self, reason: Stop) -> None:
+        """Stop the run; the first reason stands, a repeated call does nothing."""
+        if self.stop_reason is not None:
+            return
+        self.stop_reason = reason
+        if self.context is not None:
+            self.context.cancel()
+        if self.is_interruptible and self.task is not None:
+            self.task.cancel()
+
+
+class Runs:
+    """Where the services that abort meet the engine that runs; bounded by ``capacity``."""
+
+    def __init__(self, *, capacity: int) -> None:
+        self.capacity = capacity
+        self._runs: dict[str, Run] = {}
+        self._claiming = 0
+        #: Aborted between this node's claim and its run, by (id, attempt).
+        self._aborted_early: dict[tuple[str, int], Instance] = {}
+        self._aborted: deque[Instance] = deque()
+        #: Set when there is room for another run.
+        self.has_room = asyncio.Event()
+        self.has_room.set()
+        #: Set when ``take_aborted`` has something to answer.
+        self.has_aborted = asyncio.Event()
+        #: Set while no run is held.
+        self.is_idle = asyncio.Event()
+        self.is_idle.set()
+        #: Set while no claim is under way.
+        self.no_claims = asyncio.Event()
+        self.no_claims.set()
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(tuple(self._runs.values()))
+
+    @property
+    def room(self) -> int:
+        """How many more runs may be claimed now."""
+        return max(0, self.capacity - len(self._runs) - self._claiming)
+
+    def get(self, id: str) -> Run | None:
+        """The run of this instance on this node."""
+        return self._runs.get(id)
+
+    @contextmanager
+    def claiming(self, count: int) -> Iterator[None]:
+        """Keep room for a claim of so many while it is under way."""
+        self._claiming += count
+        self.no_claims.clear()
+        self._note_room()
+        try:
+            yield
+        finally:
+            self._claiming -= count
+            if not self._claiming:
+                self._settle_early_aborts()
+                self.no_claims.set()
+            self._note_room()
+
+    def add(self, instance: Instance) -> Run:
+        """Begin to hold a claimed attempt; one aborted meanwhile is stopped from the start."""
+        run = Run(instance)
+        self._runs[instance.id] = run
+        self.is_idle.clear()
+        if self._aborted_early.pop(run.key, None) is not None:
+            run.stop(Stop.ABORTED)
+        self._note_room()
+        return run
+
+    def remove(self, run: Run) -> None:
+        """The attempt has ended, durably or for good."""
+        if self._runs.get(run.instance.id) is run:
+            del self._runs[run.instance.id]
+        if not self._runs:
+            self.is_idle.set()
+        self._note_room()
+
+    def stop_all(self, reason: Stop) -> None:
+        """Stop every run."""
+        for run in self:
+            run.stop(reason)
+
+    def abort(self, aborted: Aborted, *, node: str) -> None:
+        """Carry a durable abort to the run that it meets here, or to ``on_abort`` where it never ran."""
+        before = aborted.before
+        if before.state is State.PENDING:
+            self._tell(aborted.after)
+            return
+        run = self._runs.get(before.id)
+        if run is not None and run.instance.attempt == before.attempt:
+            run.stop(Stop.ABORTED)
+        elif before.node == node and self._claiming:
+            # The claim is durable and its answer still on the way.
+            self._aborted_early[before.id, before.attempt] = aborted.after
+
+    def take_aborted(self) -> list[Instance]:
+        """The instances aborted before they ran, each once, for ``on_abort``."""
+        self.has_aborted.clear()
+        taken = list(self._aborted)
+        self._aborted.clear()
+        return taken
+
+    def _tell(self, instance: Instance) -> None:
+        self._aborted.append(instance)
+        self.has_aborted.set()
+
+    def _settle_early_aborts(self) -> None:
+        for instance in self._aborted_early.values():
+            self._tell(instance)
+        self._aborted_early.clear()
+
+    def _note_room(self) -> None:
+        if self.room:
+            self.has_room.set()
+        else:
+            self.has_room.clear()

@@ -1,0 +1,162 @@
+"""What people ask of instances: create, read, abort, reschedule, retry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Self
+
+from later_core.errors import InstanceAlreadyExists, InstanceNotFound, LaterError, TaskNotFound
+from later_core.local.database_clock import DatabaseClock
+from later_core.local.grouping import Group
+from later_core.local.lease import Lease
+from later_core.local.runs import Runs
+from later_core.local.window import Window
+from later_core.model.instance import Instance, NewInstance
+from later_core.model.instant import to_millis
+from later_core.model.query import Filter, Page, PageKey
+from later_core.model.state import State
+from later_core.ports.store import Aborted, Inserted, InsertResult, Store
+from later_core.ports.tasks import Tasks
+from later_core.service.placement import due_time, place
+
+
+class Instances:
+    """One object for all requests. A change that is near is told to the window at once."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        tasks: Tasks,
+        window: Window,
+        runs: Runs,
+        lease: Lease,
+        database_clock: DatabaseClock,
+    ) -> None:
+        self._store = store
+        self._tasks = tasks
+        self._window = window
+        self._runs = runs
+        self._lease = lease
+        self._database_clock = database_clock
+        # Concurrent single creates travel together; batches are batches already.
+        self._inserts: Group[Instance, InsertResult] = Group(store.insert, limit=1000, in_flight=2)
+
+    async def __aenter__(self) -> Self:
+        await self._inserts.__aenter__()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._inserts.__aexit__(*failure)
+
+    async def create(self, request: NewInstance) -> Instance:
+        """Store one instance, or answer the one stored by an earlier equal request.
+
+        Raises:
+            TaskNotFound, InstanceAlreadyExists, InvalidRequest, StoreUnavailable.
+        """
+        self._check_task(request.task)
+        placed = place(request, now=self._database_clock.now())
+        answer = self._answer(await self._inserts.submit(placed))
+        if isinstance(answer, LaterError):
+            raise answer
+        return answer
+
+    async def create_many(self, requests: Sequence[NewInstance]) -> Sequence[Instance | LaterError]:
+        """Store many; each request is answered by its instance or its error, in order.
+
+        Raises:
+            StoreUnavailable: some may be stored; repeating with the same ids is safe.
+        """
+        answers: list[Instance | LaterError | None] = [None] * len(requests)
+        placed: list[Instance] = []
+        places: list[int] = []
+        now = self._database_clock.now()
+        for index, request in enumerate(requests):
+            try:
+                self._check_task(request.task)
+                placed.append(place(request, now=now))
+                places.append(index)
+            except LaterError as error:
+                answers[index] = error
+        if placed:
+            results = await self._store.insert(placed)
+            for index, result in zip(places, results, strict=True):
+                answers[index] = self._answer(result)
+        return [answer for answer in answers if answer is not None]
+
+    async def get(self, id: str) -> Instance:
+        """The instance as it is now.
+
+        Raises:
+            InstanceNotFound, StoreUnavailable.
+        """
+        instance = await self._store.get(id)
+        if instance is None:
+            raise InstanceNotFound(id)
+        return instance
+
+    async def list(self, filter: Filter, *, after: PageKey | None, limit: int) -> Page:
+        """A page in order of (execution_time, id)."""
+        return await self._store.list(filter, after=after, limit=limit)
+
+    async def abort(self, id: str) -> Aborted:
+        """End a PENDING instance before it starts, or a RUNNING one by cancelling its run.
+
+        Raises:
+            InstanceNotFound, InstanceEnded, StoreUnavailable.
+        """
+        aborted = await self._store.abort(id)
+        self._window.discard(id)
+        self._runs.abort(aborted, node=self._lease.node)
+        return aborted
+
+    async def reschedule(
+        self,
+        id: str,
+        *,
+        execution_time: datetime | None,
+        delay: timedelta | None,
+        revision: int | None,
+    ) -> Instance:
+        """Move a PENDING instance to another time.
+
+        Raises:
+            InstanceNotFound, InstanceRunning, InstanceEnded, RevisionMismatch, StoreUnavailable.
+        """
+        due = due_time(execution_time, delay, now=self._database_clock.now())
+        instance = await self._store.reschedule(id, due, revision=revision)
+        # The old entry is at most a claim that fails; but it would hide the new one.
+        self._window.discard(id)
+        self._offer(instance)
+        return instance
+
+    async def retry(
+        self, id: str, *, execution_time: datetime | None, delay: timedelta | None
+    ) -> Instance:
+        """Run an ended instance again.
+
+        Raises:
+            InstanceNotFound, InstanceNotEnded, StoreUnavailable.
+        """
+        due = due_time(execution_time, delay, now=self._database_clock.now())
+        instance = await self._store.retry(id, due)
+        self._offer(instance)
+        return instance
+
+    def _check_task(self, task: str) -> None:
+        if self._tasks.get(task) is None:
+            raise TaskNotFound(task, self._tasks.nearest(task))
+
+    def _answer(self, result: InsertResult) -> Instance | LaterError:
+        if not isinstance(result, Inserted):
+            return InstanceAlreadyExists(result.id)
+        if result.is_new or result.instance.state is State.PENDING:
+            self._offer(result.instance)
+        return result.instance
+
+    def _offer(self, instance: Instance) -> None:
+        due_ms = to_millis(instance.execution_time)
+        if self._window.covers(due_ms):
+            self._window.offer(due_ms, instance.id, now_ms=self._database_clock.now_ms())
