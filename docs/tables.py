@@ -1,0 +1,178 @@
+"""Write the tables in these pages that are made from the code.
+
+``python docs/tables.py`` writes them between their marks (``<!-- table: NAME -->`` and
+``<!-- end of table -->``); ``--check`` writes nothing and exits 1 when one is stale. A test checks
+too. Change the code, not the tables.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from later_core import errors
+from later_core.model import limits
+from later_core.plugin.hookspecs import Hooks
+from later_core.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTO = ROOT / "proto" / "later" / "v1" / "later.proto"
+MARKED = re.compile(
+    r"(?P<begin><!-- table: (?P<name>[a-z-]+) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL
+)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a bar inside a cell is escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(
+        "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in line) + " |\n"
+        for line in lines
+    )
+
+
+def code(text: str) -> str:
+    """The text as code; nothing for nothing."""
+    return f"`{text}`" if text else ""
+
+
+def markdown(docstring: str) -> str:
+    """The double backticks of a docstring as Markdown's single ones."""
+    return docstring.replace("``", "`")
+
+
+def settings() -> str:
+    """Each setting of Later's own."""
+    depends_on_user = {"data_dir": "`later` in the user's data directory"}
+    rows = (
+        [
+            code(row.name),
+            code(row.flag),
+            code(row.env),
+            depends_on_user.get(row.name, code(row.default)),
+            row.description,
+        ]
+        for row in Settings().describe()
+    )
+    return table(["TOML key", "flag", "variable", "default", "meaning"], rows)
+
+
+def rpcs() -> str:
+    """Each RPC with its comment in the proto."""
+    return table(
+        ["service", "method", "what it does"],
+        ([code(service), code(method), comment] for service, method, comment in methods()),
+    )
+
+
+def methods() -> Iterator[tuple[str, str, str]]:
+    """The service, the name and the comment of each RPC, in the order of the proto."""
+    service, comment = "", list[str]()
+    for line in PROTO.read_text(encoding="utf-8").splitlines():
+        words = line.split()
+        if line.strip().startswith("//"):
+            comment.append(line.strip().removeprefix("//").strip())
+            continue
+        if words[:1] == ["service"]:
+            service = words[1]
+        elif words[:1] == ["rpc"]:
+            yield service, words[1].partition("(")[0], " ".join(comment)
+        comment = []
+
+
+def reasons() -> str:
+    """Each error that a request can meet: reason, status, what it means, what comes along."""
+    from later_core.rpc.errors import status_of
+
+    rows = (
+        [code(kind.reason), code(status_of(kind).name), first_paragraph(kind)]
+        for kind in kinds(errors.LaterError)
+        if not issubclass(kind, errors.Misconfigured)
+    )
+    return table(["reason", "status", "meaning"], rows)
+
+
+def bounds() -> str:
+    """The bounds that every request keeps."""
+    rows = [
+        ["parameters of an instance", f"{limits.PARAMETERS_MAX_BYTES // 1024 // 1024} MiB"],
+        [
+            "result of an instance",
+            f"{limits.RESULT_MAX_BYTES // 1024 // 1024} MiB; kept without it",
+        ],
+        ["id of an instance", f"{limits.ID_MAX_LENGTH} characters"],
+        ["name of a task", f"{limits.TASK_NAME_MAX_LENGTH} characters"],
+        ["requests in a batch", f"{limits.BATCH_MAX_REQUESTS:,}"],
+        ["page", f"{limits.PAGE_MAX_SIZE:,}, by default {limits.PAGE_DEFAULT_SIZE}"],
+        ["labels on an instance", f"{limits.LABELS_MAX_COUNT}"],
+        ["key of a label", f"{limits.LABEL_KEY_MAX_LENGTH} characters"],
+        ["value of a label", f"{limits.LABEL_VALUE_MAX_LENGTH} characters"],
+        ["attempts", f"{limits.MAX_ATTEMPTS:,}"],
+        ["any duration", f"{limits.DURATION_MAX.days:,} days"],
+    ]
+    return table(["what", "at most"], rows)
+
+
+def kinds(base: type[errors.LaterError]) -> Iterator[type[errors.LaterError]]:
+    """The class and all below it, a parent before its children."""
+    yield base
+    for kind in base.__subclasses__():
+        yield from kinds(kind)
+
+
+def first_paragraph(kind: type[object]) -> str:
+    """The first paragraph of a docstring."""
+    return markdown((inspect.getdoc(kind) or "").partition("\n\n")[0])
+
+
+def hooks() -> str:
+    """Each hook: what it is for, then when, how often, what it returns, what if it raises."""
+    return "\n".join(
+        f"### {name}\n\n"
+        f"`{name}({', '.join(list(inspect.signature(hook).parameters)[1:])})`:"
+        f" {markdown(inspect.getdoc(hook) or '')}\n"
+        for name, hook in vars(Hooks).items()
+        if name.startswith("later_")
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "rpcs": rpcs,
+    "reasons": reasons,
+    "limits": bounds,
+    "hooks": hooks,
+}
+
+
+def pages() -> Iterator[Path]:
+    """The pages that may hold a table."""
+    yield ROOT / "README.md"
+    yield from sorted((ROOT / "docs").glob("*.md"))
+
+
+def fresh(text: str) -> str:
+    """The page with its tables made anew."""
+    return MARKED.sub(lambda m: f"{m['begin']}\n{TABLES[m['name']]()}\n{m['end']}", text)
+
+
+def main() -> int:
+    """Write, or check; answer the exit code."""
+    stale = 0
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        made = fresh(text)
+        if made != text:
+            stale += 1
+            if "--check" in sys.argv[1:]:
+                print(f"{page.relative_to(ROOT)} is stale: run tox -e tables", file=sys.stderr)
+            else:
+                page.write_text(made, encoding="utf-8")
+    return 1 if stale and "--check" in sys.argv[1:] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
