@@ -1,0 +1,97 @@
+"""The words of the glossary and the facts that pages repeat from the code."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from later_core import errors
+from later_core.model.state import State
+from later_core.ports.store import Store
+
+
+@pytest.fixture(scope="module")
+def glossary(root: Path) -> str:
+    return (root / "docs" / "glossary.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_the_glossary_names_every_state(state: State, glossary: str):
+    assert state.value in glossary
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("Task", "Instance", "Execution time", "Attempt", "State", "Window", "Claim", "Node"),
+        *("Schedule", "Store", "Event"),
+    ],
+)
+def test_the_glossary_explains_the_words_of_the_design(word: str, glossary: str):
+    assert f"\n{word}\n: " in glossary
+
+
+def test_the_glossary_words_stand_once(glossary: str):
+    words = re.findall(r"^(.+)\n: ", glossary, re.MULTILINE)
+    assert len(words) == len(set(words))
+
+
+def test_every_reason_that_later_gives_to_a_failed_attempt_is_explained(root: Path):
+    text = (root / "docs" / "concepts.md").read_text(encoding="utf-8")
+    given = set[str]()
+    for folder in ("engine", "stores"):
+        for file in (root / "later_core" / folder).rglob("*.py"):
+            source = file.read_text(encoding="utf-8")
+            given |= set(re.findall(r'(?:_error|_describe)\(\s*"([A-Z_]+)"', source))
+            given |= set(re.findall(r'reason="([A-Z_]+)"', source))
+    assert given >= {"TASK_FAILED", "TIMEOUT", "MISSED", "NODE_LOST", "SHUTDOWN"}
+    assert {reason for reason in given if f"| `{reason}` |" not in text} == set()
+
+
+def misconfigurations() -> list[type[errors.Misconfigured]]:
+    return errors.Misconfigured.__subclasses__()
+
+
+@pytest.mark.parametrize("kind", misconfigurations(), ids=lambda kind: kind.reason)
+def test_operators_are_told_what_to_do_on_each_error_that_ends_the_server(
+    kind: type[errors.Misconfigured], root: Path
+):
+    page = (root / "docs" / "operating.md").read_text(encoding="utf-8")
+    assert f"### {kind.reason}\n" in page
+
+
+def test_the_changelog_knows_the_version_of_the_project(root: Path):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_decision_has_its_number_its_parts_and_one_page(root: Path):
+    pages = sorted((root / "docs" / "decisions").glob("[0-9]*.md"))
+    assert [page.name[:4] for page in pages] == [f"{n:04}" for n in range(1, len(pages) + 1)]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        assert heads[0].startswith(page.name[:4])
+        assert heads[1:] == ["Context", "Decision", "Consequences"], page.name
+        assert len(text.splitlines()) <= 60, page.name
+
+
+def test_files_that_pages_name_exist(root: Path):
+    pages = [*root.glob("*.md"), *(root / "docs").rglob("*.md")]
+    missing = [
+        f"{page.name}: {name}"
+        for page in pages
+        for name in re.findall(
+            r"`((?:later_core|docs|proto|plugins|tests)/[\w./-]*)`",
+            page.read_text(encoding="utf-8"),
+        )
+        if not (root / name).exists()
+    ]
+    assert missing == []
+
+
+def test_methods_of_the_store_that_the_tour_names_exist(root: Path):
+    tour = (root / "docs" / "tour.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`[Ss]tore\.(\w+)", tour))
+    assert {name for name in named if not hasattr(Store, name)} == set()
