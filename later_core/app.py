@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -34,19 +36,33 @@ from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
 from later_core.local.runs import Runs
 from later_core.local.window import Window
+from later_core.model.event import Event
 from later_core.model.node import Node
 from later_core.ports.clock import Clock, SystemClock
 from later_core.ports.store import Store
-from later_core.rpc.server import RpcServer
+from later_core.ports.tasks import Tasks
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
 from later_core.service.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from later_core.catalog import Catalog
+    from later_core.rpc.server import RpcServer
     from later_core.settings import Settings
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningNode:
+    """What the walls of a node need of it: the services, its health, and how it comes to rest."""
+
+    instances: Instances
+    subscriptions: Subscriptions
+    inventory: Inventory
+    health: Health
+    #: Claims nothing more and lets the running finish within the grace; what is left goes back.
+    drain: Callable[[timedelta], Awaitable[None]]
 
 
 async def serve(
@@ -63,17 +79,31 @@ async def serve(
     Raises:
         Misconfigured: a person must act.
     """
+    from later_core.rpc.server import RpcServer
+
     stop = stop or asyncio.Event()
     clock = SystemClock()
+    on_event = catalog.on_event if catalog.has_event_plugins else None
     async with _store(settings, catalog, clock) as store:
-        if not await _patiently("open", store.open, clock, stop):
-            return
         try:
-            async with node(store, settings, catalog, clock, stop) as address:
-                if ready and address:
-                    ready(address)
-                await stop.wait()
-                _log.info("stopping")
+            if not await _patiently("open", store.open, clock, stop):
+                return
+            async with node(store, catalog, settings, clock, stop=stop, on_event=on_event) as parts:
+                if parts is None:
+                    return
+                server = RpcServer(
+                    listen=settings.listen,
+                    instances=parts.instances,
+                    subscriptions=parts.subscriptions,
+                    inventory=parts.inventory,
+                )
+                mirror = {"health": lambda: _tell(parts.health, server)}
+                async with server, _loops(mirror, clock):
+                    if ready:
+                        ready(server.address)
+                    await stop.wait()
+                    _log.info("stopping")
+                    await parts.drain(settings.grace)
         finally:
             await store.close()
     _log.info("stopped")
@@ -81,9 +111,15 @@ async def serve(
 
 @asynccontextmanager
 async def node(
-    store: Store, settings: Settings, catalog: Catalog, clock: Clock, stop: asyncio.Event
-) -> AsyncIterator[str]:
-    """One node on an open store; yields its address, or an empty one if stopped before it began."""
+    store: Store,
+    tasks: Tasks,
+    settings: Settings,
+    clock: Clock,
+    *,
+    stop: asyncio.Event,
+    on_event: Callable[[Event], None] | None = None,
+) -> AsyncIterator[RunningNode | None]:
+    """One node on an open store, without its gRPC server; None if it was stopped before it joined."""
     database_clock = DatabaseClock(clock)
     window, runs, hub, health = Window(), Runs(capacity=settings.max_running), Hub(), Health()
     lateness = LatenessRecord()
@@ -95,7 +131,7 @@ async def node(
             id=f"{socket.gethostname()}-{os.getpid()}-{uuid_utils.uuid4().hex[:8]}",
             address=settings.listen,
             version=version("later-core"),
-            tasks=catalog.names(),
+            tasks=tasks.names(),
             started_at=started_at,
         )
 
@@ -109,13 +145,10 @@ async def node(
         window=window,
         describe=describe,
     )
-    if not await _patiently("join", keeper.join, clock, stop):
-        yield ""
-        return
     finisher = Finisher(store=store, window=window, clock=clock, database_clock=database_clock)
     runner = Runner(
         runs=runs,
-        tasks=catalog,
+        tasks=tasks,
         finisher=finisher,
         lease=lease,
         lateness=lateness,
@@ -139,44 +172,33 @@ async def node(
         window=window,
         clock=clock,
         database_clock=database_clock,
-        tasks=catalog.names(),
+        tasks=tasks.names(),
         recurrence=settings.recurrence,
         time_ahead=settings.time_ahead,
     )
     follower = Follower(
-        store=store,
-        hub=hub,
-        clock=clock,
-        database_clock=database_clock,
-        on_event=catalog.on_event if catalog.has_event_plugins else None,
+        store=store, hub=hub, clock=clock, database_clock=database_clock, on_event=on_event
     )
     recorder = Recorder(store=store, clock=clock, lease=lease, began=runner.began)
     watchdog = Watchdog(clock=clock)
     instances = Instances(
         store=store,
-        tasks=catalog,
+        tasks=tasks,
         window=window,
         runs=runs,
         lease=lease,
         database_clock=database_clock,
     )
-    server = RpcServer(
-        listen=settings.listen,
-        instances=instances,
-        subscriptions=Subscriptions(
-            store=store, hub=hub, clock=clock, database_clock=database_clock
-        ),
-        inventory=Inventory(
-            store=store,
-            tasks=catalog,
-            window=window,
-            runs=runs,
-            hub=hub,
-            lease=lease,
-            lateness=lateness,
-            version=version("later-core"),
-            started_at=started_at,
-        ),
+    inventory = Inventory(
+        store=store,
+        tasks=tasks,
+        window=window,
+        runs=runs,
+        hub=hub,
+        lease=lease,
+        lateness=lateness,
+        version=version("later-core"),
+        started_at=started_at,
     )
     loops = {
         "keeper": keeper.run,
@@ -187,6 +209,9 @@ async def node(
         "aborted": runner.call_back_aborted,
         "watchdog": watchdog.run,
     }
+    if not await _patiently("join", keeper.join, clock, stop):
+        yield None
+        return
     try:
         async with (
             watchdog,
@@ -194,16 +219,27 @@ async def node(
             runner,
             _loops(loops, clock),
             instances,
-            server,
-            _loops({"health": lambda: _tell(health, server)}, clock),
-            asyncio.TaskGroup() as dispatch,
+            asyncio.TaskGroup() as group,
         ):
-            dispatch.create_task(supervise("dispatcher", dispatcher.run, clock))
-            try:
-                yield server.address
-            finally:
+            dispatching = group.create_task(supervise("dispatcher", dispatcher.run, clock))
+
+            async def drain(grace: timedelta) -> None:
                 dispatcher.stop()
-                await runner.drain(settings.grace)
+                await dispatching
+                await runner.drain(grace)
+
+            try:
+                yield RunningNode(
+                    instances=instances,
+                    subscriptions=Subscriptions(
+                        store=store, hub=hub, clock=clock, database_clock=database_clock
+                    ),
+                    inventory=inventory,
+                    health=health,
+                    drain=drain,
+                )
+            finally:
+                await drain(timedelta())
     finally:
         await keeper.leave()
 
@@ -233,7 +269,7 @@ async def _store(settings: Settings, catalog: Catalog, clock: Clock) -> AsyncIte
 
 @asynccontextmanager
 async def _loops(
-    loops: dict[str, Callable[[], Awaitable[None]]], clock: Clock
+    loops: Mapping[str, Callable[[], Awaitable[None]]], clock: Clock
 ) -> AsyncIterator[None]:
     """Run loops for the length of the block."""
     async with asyncio.TaskGroup() as group:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -70,12 +71,12 @@ class Dispatcher:
         self._rate = pace.catch_up_rate
         self._allowance = 0.0
         self._allowance_at = clock.monotonic()
-        self._in_flight = asyncio.Semaphore(_CLAIMS_IN_FLIGHT)
         self._failures = 0
         self._stopping = False
 
     async def run(self) -> None:
         """Dispatch until ``stop``; then wait for the claims under way, so that none is orphaned."""
+        self._in_flight = asyncio.Semaphore(_CLAIMS_IN_FLIGHT)
         self._health.loop_runs(True)
         try:
             async with asyncio.TaskGroup() as claims:
@@ -85,10 +86,16 @@ class Dispatcher:
                     await self._in_flight.acquire()
                     entries = self._next_batch()
                     if entries:
-                        claims.create_task(self._claim(entries))
+                        self._runs.reserve(len(entries))
+                        claim = claims.create_task(self._claim(entries))
+                        claim.add_done_callback(partial(self._release, len(entries)))
                     else:
                         self._in_flight.release()
                         await self._sleep()
+        except BaseException:
+            # Claims under way were cancelled with the loop: the next run hands them back first.
+            self._failures += 1
+            raise
         finally:
             self._health.loop_runs(False)
 
@@ -139,18 +146,20 @@ class Dispatcher:
         those that the store does not give us are no longer due, or somebody else's."""
         until = from_millis(int(self._database_clock.now_ms() + self._lead_ms))
         try:
-            with self._runs.claiming(len(entries)):
-                claimed = await self._store.claim(
-                    [id for _, id in entries], node=self._lease.node, until=until
-                )
-                for instance in claimed:
-                    self._start(self._runs.add(instance))
+            claimed = await self._store.claim(
+                [id for _, id in entries], node=self._lease.node, until=until
+            )
         except StoreUnavailable as error:
             self._failures += 1
             _log.warning("claim failed", count=len(entries), detail=error.detail)
             self._window.put_back(entries, now_ms=self._database_clock.now_ms())
-        finally:
-            self._in_flight.release()
+        else:
+            for instance in claimed:
+                self._start(self._runs.add(instance))
+
+    def _release(self, count: int, _: asyncio.Task[None]) -> None:
+        self._runs.release(count)
+        self._in_flight.release()
 
     async def _hand_back_lost_claims(self) -> None:
         """What a claim without an answer may have claimed all the same goes back to PENDING.

@@ -27,6 +27,9 @@ from later_core.ports.tasks import Tasks
 
 _log = structlog.get_logger(__name__)
 
+#: How long a run may take to end once it was told to, at shutdown, in seconds.
+_PATIENCE = 5.0
+
 
 class Runner:
     """Runs what the dispatcher claims, each attempt in an asyncio task of its own.
@@ -86,6 +89,9 @@ class Runner:
             _log.warning("grace is over", running=len(self._runs))
             self._finisher.give_up_after(2.0)
             self._runs.stop_all(Stop.SHUTDOWN)
+            if not await self._clock.wait(self._runs.is_idle, _PATIENCE):
+                stubborn = [run.instance.id for run in self._runs]
+                _log.error("runs ignore their cancellation", instances=stubborn[:20])
 
     async def call_back_aborted(self) -> None:
         """Loop: ``on_abort`` for instances that were aborted before they ran."""

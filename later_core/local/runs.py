@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum, auto
 
 from later_core.model.instance import Instance
@@ -94,20 +93,19 @@ class Runs:
         """The run of this instance on this node."""
         return self._runs.get(id)
 
-    @contextmanager
-    def claiming(self, count: int) -> Iterator[None]:
-        """Keep room for a claim of so many while it is under way."""
+    def reserve(self, count: int) -> None:
+        """Keep room for a claim of so many, from before it is sent; ``release`` follows for sure."""
         self._claiming += count
         self.no_claims.clear()
         self._note_room()
-        try:
-            yield
-        finally:
-            self._claiming -= count
-            if not self._claiming:
-                self._settle_early_aborts()
-                self.no_claims.set()
-            self._note_room()
+
+    def release(self, count: int) -> None:
+        """The claim is answered, and what it won has been added."""
+        self._claiming -= count
+        if not self._claiming:
+            self._settle_early_aborts()
+            self.no_claims.set()
+        self._note_room()
 
     def add(self, instance: Instance) -> Run:
         """Begin to hold a claimed attempt; one aborted meanwhile is stopped from the start."""

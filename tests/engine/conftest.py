@@ -1,0 +1,58 @@
+"""A whole node without its gRPC server, on the fake clock and the reference store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from later_core.app import RunningNode, node
+from later_core.model.instance import Instance, NewInstance
+from later_core.plugin.task import Task
+from later_core.ports.store import Store
+from later_core.settings import load
+from later_core.stores.memory import MemoryStore
+from later_core.testing.clock import FakeClock
+from later_core.testing.tasks import GivenTasks
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """A running node, and time in the hand of the test."""
+
+    clock: FakeClock
+    store: Store
+    parts: RunningNode
+
+    async def create(self, id: str | None = None, *, delay: float = 0.0, **fields: Any) -> Instance:
+        fields.setdefault("task", "record")
+        request = NewInstance(id=id, delay=timedelta(seconds=delay), **fields)
+        return await self.parts.instances.create(request)
+
+    async def get(self, id: str) -> Instance:
+        return await self.parts.instances.get(id)
+
+
+Running = Callable[..., AbstractAsyncContextManager[Bench]]
+
+
+@pytest.fixture
+def running() -> Running:
+    @asynccontextmanager
+    async def start(
+        *tasks: Task, store: Store | None = None, clock: FakeClock | None = None, **settings: Any
+    ) -> AsyncIterator[Bench]:
+        clock = clock or FakeClock()
+        store = store or MemoryStore(clock=clock)
+        stop = asyncio.Event()
+        async with node(store, GivenTasks(*tasks), load(settings), clock, stop=stop) as parts:
+            assert parts is not None
+            await clock.settle()
+            yield Bench(clock=clock, store=store, parts=parts)
+
+    return start
