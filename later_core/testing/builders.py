@@ -1,0 +1,73 @@
+"""Values for tests: what a test does not care about has a sensible content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from later_core.model.instance import Instance, InstanceError
+from later_core.model.node import Node
+from later_core.model.outcome import Ending
+from later_core.model.state import State
+
+BROKEN = InstanceError(reason="BROKEN", message="it broke")
+
+
+def an_instance(
+    id: str = "one",
+    *,
+    execution_time: datetime,
+    task: str = "echo",
+    parameters: bytes = b"",
+    **fields: Any,
+) -> Instance:
+    """A PENDING instance as a create makes it; any other field of Instance can be given."""
+    fields.setdefault("create_time", execution_time)
+    fields.setdefault("fingerprint", hashlib.sha256(task.encode() + b"\0" + parameters).digest())
+    return Instance(
+        id=id, task=task, parameters=parameters, execution_time=execution_time, **fields
+    )
+
+
+def a_node(id: str = "node-a", *, tasks: Sequence[str] = ("echo",)) -> Node:
+    """A node with these tasks installed."""
+    return Node(
+        id=id,
+        address="127.0.0.1:9081",
+        version="0.1.0",
+        tasks=tuple(tasks),
+        started_at=datetime(2030, 1, 1, tzinfo=UTC),
+    )
+
+
+def succeeded(running: Instance, *, at: datetime, result: bytes = b"done") -> Ending:
+    """The attempt of this running instance succeeded at that instant."""
+    return _ending(running, State.SUCCEEDED, at=at, finish_time=at, result=result)
+
+
+def failed(running: Instance, *, at: datetime, error: InstanceError = BROKEN) -> Ending:
+    """The attempt of this running instance failed at that instant, and no other follows."""
+    return _ending(running, State.FAILED, at=at, finish_time=at, error=error)
+
+
+def failed_for_now(
+    running: Instance, *, at: datetime, next_time: datetime, error: InstanceError = BROKEN
+) -> Ending:
+    """The attempt of this running instance failed, and another is due at ``next_time``."""
+    return _ending(running, State.PENDING, at=at, execution_time=next_time, error=error)
+
+
+def _ending(running: Instance, state: State, *, at: datetime, **fields: Any) -> Ending:
+    if running.node is None:
+        raise ValueError(f"instance {running.id!r} was never claimed: there is no attempt to end")
+    fields.setdefault("finish_time", None)
+    return Ending(
+        id=running.id,
+        node=running.node,
+        attempt=running.attempt,
+        state=state,
+        start_time=running.start_time or at,
+        **fields,
+    )

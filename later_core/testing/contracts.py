@@ -1,0 +1,35 @@
+"""What others must keep, as test classes to subclass."""
+
+from __future__ import annotations
+
+import pytest
+
+from later_core.testing.store_contract.creating import CreatingContract
+from later_core.testing.store_contract.ending import EndingContract
+from later_core.testing.store_contract.history import HistoryContract
+from later_core.testing.store_contract.listing import ListingContract
+from later_core.testing.store_contract.nodes import NodesContract
+from later_core.testing.store_contract.snapshots import SnapshotsContract
+from later_core.testing.store_contract.starting import StartingContract
+from later_core.testing.store_contract.steering import SteeringContract
+
+
+class StoreContract(
+    CreatingContract,
+    ListingContract,
+    SteeringContract,
+    StartingContract,
+    EndingContract,
+    NodesContract,
+    HistoryContract,
+    SnapshotsContract,
+):
+    """Every promise of ``later_core.ports.store``. Subclass it as ``Test…`` with two fixtures.
+
+    ``store``: an open, empty Store for each test. ``advance``: an async callable that makes at
+    least so many seconds pass for the store: ``FakeClock.advance`` of the clock it reads, or
+    real waiting (``SystemClock().sleep``) where the database has a clock of its own; no check
+    needs more than about a second.
+    """
+
+    pytestmark = pytest.mark.asyncio
