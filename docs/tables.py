@@ -13,9 +13,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import grpc
+
 from later_core import errors
 from later_core.model import limits
 from later_core.plugin.hookspecs import Hooks
+from later_core.rpc.errors import CODES
 from later_core.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,9 +58,9 @@ def settings() -> str:
             depends_on_user.get(row.name, code(row.default)),
             row.description,
         ]
-        for row in Settings().describe()
+        for row in Settings(plugins={}, sources={}).describe()
     )
-    return table(["TOML key", "flag", "variable", "default", "meaning"], rows)
+    return table(["name", "flag", "variable", "default", "meaning"], rows)
 
 
 def rpcs() -> str:
@@ -84,15 +87,23 @@ def methods() -> Iterator[tuple[str, str, str]]:
 
 
 def reasons() -> str:
-    """Each error that a request can meet: reason, status, what it means, what comes along."""
-    from later_core.rpc.errors import status_of
-
-    rows = (
-        [code(kind.reason), code(status_of(kind).name), first_paragraph(kind)]
+    """Each error that a request can meet: reason, status, what it means."""
+    rows = [
+        [code(kind.reason), code(status.name), first_paragraph(kind)]
         for kind in kinds(errors.LaterError)
-        if not issubclass(kind, errors.Misconfigured)
-    )
-    return table(["reason", "status", "meaning"], rows)
+        if not issubclass(kind, errors.Misconfigured) and (status := status_of(kind))
+    ]
+    internal = [
+        code("INTERNAL"),
+        code("INTERNAL"),
+        "A fault of the server, which its log explains.",
+    ]
+    return table(["reason", "status", "meaning"], [*rows, internal])
+
+
+def status_of(kind: type[errors.LaterError]) -> grpc.StatusCode | None:
+    """The status that the nearest class of its ancestry has."""
+    return next((CODES[parent] for parent in kind.__mro__ if parent in CODES), None)
 
 
 def bounds() -> str:
@@ -132,8 +143,8 @@ def hooks() -> str:
     """Each hook: what it is for, then when, how often, what it returns, what if it raises."""
     return "\n".join(
         f"### {name}\n\n"
-        f"`{name}({', '.join(list(inspect.signature(hook).parameters)[1:])})`:"
-        f" {markdown(inspect.getdoc(hook) or '')}\n"
+        f"`{name}({', '.join(list(inspect.signature(hook).parameters)[1:])})`\n\n"
+        f"{markdown(inspect.getdoc(hook) or '')}\n"
         for name, hook in vars(Hooks).items()
         if name.startswith("later_")
     )
