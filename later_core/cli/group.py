@@ -1,0 +1,113 @@
+"""The top of the command line: its options, and commands that are loaded when they are needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+
+#: Name, module, and the line that ``later --help`` shows: the modules themselves load slowly.
+_COMMANDS = {
+    "serve": ("later_core.cli.serve", "Run the server."),
+    "create": ("later_core.cli.create", "Create an instance: run TASK at a time."),
+    "get": ("later_core.cli.instances", "Show one instance."),
+    "list": ("later_core.cli.instances", "List instances in order of execution time."),
+    "abort": ("later_core.cli.instances", "Abort an instance, pending or running."),
+    "reschedule": ("later_core.cli.instances", "Move a pending instance to another time."),
+    "retry": ("later_core.cli.instances", "Run an ended instance again."),
+    "watch": ("later_core.cli.watch", "Follow the changes of instances as they happen."),
+    "plugins": ("later_core.cli.inspect", "List the installed plugins; needs no server."),
+    "stats": ("later_core.cli.inspect", "Show counts, lateness and load of a server."),
+    "settings": ("later_core.cli.inspect", "Show every setting and where its value comes from."),
+    "demo": ("later_core.cli.demo", "Watch a whole server at work for ten seconds."),
+    "completion": ("later_core.cli.completion", "Print the completion script of a shell."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Top:
+    """What was given before the command."""
+
+    address: str | None
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it runs; asks the plugins for theirs only when it may matter."""
+
+    _is_extended = False
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._extend()
+        return [*_COMMANDS, *sorted(self.commands.keys() - _COMMANDS.keys())]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS:
+            return _load(cmd_name)
+        if not cmd_name.startswith("-"):
+            self._extend()
+        return self.commands.get(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._help(name)) for name in self.list_commands(ctx)])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            # click looks for near names among loaded commands; ours are not loaded.
+            known = [*_COMMANDS, *self.commands]
+            raise click.exceptions.NoSuchCommand(
+                error.command_name, possibilities=known, ctx=ctx
+            ) from None
+
+    def _help(self, name: str) -> str:
+        return _COMMANDS[name][1] if name in _COMMANDS else self.commands[name].get_short_help_str()
+
+    def _extend(self) -> None:
+        if not self._is_extended:
+            self._is_extended = True
+            from later_core.catalog import Catalog
+
+            Catalog.discover().extend_cli(self)
+
+
+def _load(name: str) -> click.Command:
+    module, _ = _COMMANDS[name]
+    command = getattr(import_module(module), name.replace("list", "list_"))
+    assert isinstance(command, click.Command)
+    return command
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, *, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(f"later {version('later-core')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage. Every command explains itself with --help.",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="The server to talk to; else LATER_ADDRESS, else 127.0.0.1:9081.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, param, value: _show_version(ctx, param, value=value),
+    help="Show the version and leave.",
+)
+@click.pass_context
+def later(ctx: click.Context, address: str | None) -> None:
+    """Run tasks later: durably, on time, once."""
+    ctx.obj = Top(address=address)

@@ -1,0 +1,113 @@
+"""Commands that look at what is there: plugins, stats, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from later_core.cli.group import Top
+from later_core.cli.installation import config_option, prepare, set_option
+from later_core.cli.options import json_option
+from later_core.cli.output import print_details, print_json, print_table, state_text
+from later_core.cli.session import converse
+from later_core.cli.times import iso, millis, relative
+from later_core.client.records import plugins_record, stats_record
+from later_core.model.stats import Stats
+from later_core.ports.clock import SystemClock
+from later_core.settings import assignments
+
+
+@click.command()
+@set_option
+@config_option
+@json_option
+def plugins(assigned: Sequence[str], config: Path | None, *, as_json: bool) -> None:
+    """List the tasks of the plugins installed here, and the plugins that are not used, and why."""
+    catalog, settings = prepare(assignments(assigned), config)
+    catalog.collect(settings.plugins)
+    # Last, so that a plugin whose commands cannot be added is listed too.
+    catalog.extend_cli(click.Group())
+    if as_json:
+        print_json(plugins_record(catalog.installed, catalog.rejected))
+        return
+    print_table(
+        ("TASK", "DISTRIBUTION", "VERSION", "DESCRIPTION"),
+        [
+            (each.task.name, each.distribution, each.version, each.task.description)
+            for each in catalog.installed
+        ],
+    )
+    if catalog.rejected:
+        click.echo()
+        print_table(
+            ("REJECTED PLUGIN", "DISTRIBUTION", "VERSION", "REASON"),
+            [
+                (each.name, each.distribution, each.version, each.reason)
+                for each in catalog.rejected
+            ],
+        )
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def stats(top: Top, *, as_json: bool) -> None:
+    """Show how many instances there are in each state, and how the server that answers fares."""
+    answer = converse(top, lambda client: client.stats())
+    if as_json:
+        print_json(stats_record(answer))
+        return
+    print_table(
+        ("STATE", "INSTANCES"),
+        [(state_text(state), f"{count:,}") for state, count in answer.counts.by_state.items()],
+    )
+    if answer.counts.unresolved:
+        click.echo()
+        print_table(
+            ("TASK NOT INSTALLED", "PENDING"),
+            [(task, f"{count:,}") for task, count in sorted(answer.counts.unresolved.items())],
+        )
+    click.echo()
+    print_details(_figures(answer, SystemClock().now()))
+
+
+def _figures(stats: Stats, now: datetime) -> Iterable[tuple[str, str]]:
+    late = stats.lateness
+    yield "node", stats.node
+    yield "version", stats.version
+    yield "started", f"{iso(stats.started_at)} ({relative(stats.started_at, now)})"
+    yield "window", f"{stats.window_size:,} near instances in memory"
+    yield "running", f"{stats.running:,}"
+    yield "subscribers", f"{stats.subscribers:,}"
+    yield (
+        "lateness",
+        f"p50 {millis(late.p50)}, p99 {millis(late.p99)}, max {millis(late.max)}"
+        f" over {late.count:,} starts"
+        if late.count
+        else "no starts yet",
+    )
+    yield "tasks", ", ".join(stats.tasks) or "none"
+
+
+@click.command()
+@set_option
+@config_option
+@json_option
+def settings(assigned: Sequence[str], config: Path | None, *, as_json: bool) -> None:
+    """Show every setting: its value, where that comes from, and how to change it."""
+    _, values = prepare(assignments(assigned), config)
+    rows = values.describe()
+    if as_json:
+        for row in rows:
+            print_json(asdict(row))
+        return
+    print_table(
+        ("NAME", "VALUE", "SOURCE", "VARIABLE", "MEANING"),
+        [(row.name, row.value, row.source, row.env, row.description) for row in rows],
+    )
+    for warning in values.warnings:
+        click.echo(f"later: warning: {warning}", err=True)

@@ -1,0 +1,88 @@
+"""``later serve``: the server, from the flags to the signals."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import structlog
+
+from later_core.cli.installation import config_option, prepare, set_option
+from later_core.cli.session import run
+from later_core.settings import Settings, assignments, flag_name
+from later_core.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from later_core.catalog import Catalog
+
+_log = structlog.get_logger(__name__)
+
+#: Given once for all commands, or of no use to a server.
+_NOT_FLAGS = frozenset({"config", "address"})
+_KINDS = {"Path": "DIRECTORY", "int": "NUMBER", "timedelta": "DURATION"}
+
+
+def _setting_flags() -> list[click.Parameter]:
+    """A flag for each setting; their values are checked where those of all sources are."""
+    return [
+        click.Option(
+            [flag_name(name)],
+            metavar=next(
+                (kind for word, kind in _KINDS.items() if word in str(field.annotation)), "TEXT"
+            ),
+            help=field.description,
+        )
+        for name, field in Settings.model_fields.items()
+        if field.description and name not in _NOT_FLAGS
+    ]
+
+
+@click.command(params=_setting_flags())
+@set_option
+@config_option
+def serve(assigned: Sequence[str], config: Path | None, **flags: str | None) -> None:
+    """Run the server until SIGTERM or Ctrl-C; a second one cuts short what still runs.
+
+    Without --mongodb-uri it starts a MongoDB of its own. Every flag can also be given as a variable
+    (LATER_LISTEN) or in the TOML file: later settings shows them all.
+    """
+    catalog, settings = prepare({**flags, **assignments(assigned)}, config)
+    configure_logging(verbose=settings.verbose, format=settings.log_format, stream=sys.stderr)
+    for warning in settings.warnings:
+        _log.warning("unknown variable", detail=warning)
+    catalog.collect(settings.plugins)
+    run(_until_signalled(settings, catalog))
+
+
+async def _until_signalled(settings: Settings, catalog: Catalog) -> None:
+    from later_core.app import serve as serve_until
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    whole = asyncio.current_task()
+    assert whole is not None
+
+    def end() -> None:
+        if stop.is_set():
+            _log.warning("stopping at once")
+            whole.cancel()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+    try:
+        await serve_until(
+            settings,
+            catalog,
+            ready=lambda address: _log.info("serving", address=address),
+            stop=stop,
+        )
+    except asyncio.CancelledError:
+        # Only ``end`` cancels, at the second signal; what it cut short is retried elsewhere or later.
+        raise click.exceptions.Exit(130) from None

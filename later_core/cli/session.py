@@ -1,0 +1,35 @@
+"""One conversation with a server, from the settings to the end of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import click
+
+from later_core.cli.group import Top
+from later_core.client.client import Client
+
+_T = TypeVar("_T")
+
+
+def converse(top: Top, talk: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
+    """What ``talk`` answers, given a client of the server that flag, environment or file name."""
+    from later_core.settings import load
+
+    address = load({"address": top.address}).address
+
+    async def whole() -> _T:
+        async with Client(address) as client:
+            return await talk(client)
+
+    return run(whole())
+
+
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run to the end; on Ctrl-C the work is cancelled, cleans up, and the command exits with 130."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(130) from None

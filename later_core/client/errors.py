@@ -1,0 +1,113 @@
+"""What a call can answer instead of a result, as the client sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from later_core.errors import FieldViolation
+from later_core.rpc.errors import STATUS_DETAILS_KEY
+
+
+class RpcError(Exception):
+    """A call that failed. ``str(error)`` is one line for people.
+
+    ``code`` is the name of the gRPC status (``NOT_FOUND``). ``reason`` is the stable word of the
+    server's error (``INSTANCE_NOT_FOUND``), ``SERVER_UNREACHABLE`` where no server answered, else
+    empty. ``violations`` name the wrong fields of a request; ``metadata`` is the error's data.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        reason: str = "",
+        violations: Sequence[FieldViolation] = (),
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.reason = reason
+        self.violations = tuple(violations)
+        self.metadata = dict(metadata or {})
+
+
+SERVER_UNREACHABLE = "SERVER_UNREACHABLE"
+NO_ANSWER_IN_TIME = "NO_ANSWER_IN_TIME"
+
+
+def from_status(status: status_pb2.Status) -> RpcError:
+    """The error that a google.rpc.Status describes. Details of unknown types are passed over."""
+    reason = ""
+    metadata: dict[str, str] = {}
+    violations: list[FieldViolation] = []
+    for detail in status.details:
+        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+            info = error_details_pb2.ErrorInfo()
+            detail.Unpack(info)
+            reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+            bad_request = error_details_pb2.BadRequest()
+            detail.Unpack(bad_request)
+            violations += [
+                FieldViolation(v.field, v.description) for v in bad_request.field_violations
+            ]
+    return RpcError(
+        _code_name(status.code),
+        status.message,
+        reason=reason,
+        violations=violations,
+        metadata=metadata,
+    )
+
+
+def from_call(error: grpc.aio.AioRpcError, *, address: str) -> RpcError:
+    """The error that a failed call describes; ``address`` is the server's, for the message."""
+    status = _status_of(error)
+    if status is not None:
+        return from_status(status)
+    code = error.code()
+    message = error.details() or ""
+    if code is grpc.StatusCode.UNAVAILABLE:
+        # Every UNAVAILABLE of a Later server carries details; a bare one is gRPC's own.
+        return RpcError(
+            code.name,
+            f"no Later server at {address}: start one with later serve,"
+            " or set LATER_ADDRESS/--address",
+            reason=SERVER_UNREACHABLE,
+            metadata={"address": address},
+        )
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return RpcError(
+            code.name,
+            f"the server at {address} did not answer in time; it may have done what it was asked",
+            reason=NO_ANSWER_IN_TIME,
+            metadata={"address": address},
+        )
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        message = f"what listens at {address} is no Later server, or an older one: {message}"
+    return RpcError(code.name, message)
+
+
+def _status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
+    metadata = dict(cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ()))
+    details = metadata.get(STATUS_DETAILS_KEY)
+    if not isinstance(details, bytes):
+        return None
+    try:
+        return status_pb2.Status.FromString(details)
+    except DecodeError:
+        return None
+
+
+def _code_name(number: int) -> str:
+    try:
+        return str(code_pb2.Code.Name(number))
+    except ValueError:
+        return "UNKNOWN"
