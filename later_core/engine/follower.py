@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import aclosing
 
 import structlog
 
@@ -59,12 +60,13 @@ class Follower:
 
     async def _follow(self) -> None:
         """Publish until nobody listens any more."""
-        async for batch in self._store.follow(self._position):
-            self._failures = 0
-            self._position = batch.position
-            self._publish(self._announce_gap(batch))
-            if not self._on_event and not self._hub.is_wanted.is_set():
-                return
+        async with aclosing(self._store.follow(self._position)) as feed:
+            async for batch in feed:
+                self._failures = 0
+                self._position = batch.position
+                self._publish(self._announce_gap(batch))
+                if not self._on_event and not self._hub.is_wanted.is_set():
+                    return
 
     def _announce_gap(self, batch: EventBatch) -> EventBatch:
         if not self._gap:

@@ -31,7 +31,7 @@ class Invocation:
     async def run(self, task: Task, context: Context, began: Callable[[], None]) -> Outcome:
         """One attempt. ``began`` is called in the moment before the task's code begins.
 
-        Only cancellation passes; every other exception is an outcome.
+        Only the attempt's own cancellation passes; every other exception is an outcome.
         """
         try:
             if inspect.iscoroutinefunction(task.run):
@@ -45,7 +45,9 @@ class Invocation:
                 is_final=error.is_final,
                 result=error.result[:RESULT_MAX_BYTES],
             )
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is an outcome
+        except BaseException as error:
+            if _is_ours(error):
+                raise
             return Failed(error=_describe("TASK_FAILED", f"{type(error).__name__}: {error}"))
         return _succeeded(value)
 
@@ -56,7 +58,9 @@ class Invocation:
                 await callback(context, *args)
             elif not _is_inherited(callback):
                 await self._in_thread(callback, context, lambda: None, *args)
-        except (Exception, SystemExit):  # noqa: BLE001 - a callback changes no outcome
+        except BaseException as error:
+            if _is_ours(error):
+                raise
             _log.exception(
                 "callback failed",
                 callback=callback.__name__,
@@ -74,6 +78,17 @@ class Invocation:
 
         value = await asyncio.get_running_loop().run_in_executor(self._pool, body)
         return await value if inspect.isawaitable(value) else value
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether the error was meant for the node: its own cancellation, or Ctrl-C.
+
+    A plugin may raise CancelledError of its own accord, or await something that was cancelled.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)
 
 
 def _is_inherited(callback: Callable[..., Any]) -> bool:

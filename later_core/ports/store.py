@@ -13,7 +13,7 @@ a repeated call answers.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -243,8 +243,10 @@ class Store(ABC):
     # -- history -----------------------------------------------------------------------------
 
     @abstractmethod
-    def follow(self, position: str | None) -> AsyncIterator[EventBatch]:
+    def follow(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
         """Every change after the position (None: from now on), in order, without gap or repeat.
+
+        Close it (``contextlib.aclosing``) to give its connection back at once.
 
         Never ends by itself. With nothing to tell it yields an empty batch (a bookmark) about once
         a second; the first batch comes at once, so that the caller knows where it stands. Removal

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 
 from later_core.errors import HistoryLost
@@ -41,7 +42,7 @@ class Subscriptions:
 
     async def watch(
         self, filter: Filter, *, resume_token: str | None, include_existing: bool
-    ) -> AsyncIterator[EventBatch]:
+    ) -> AsyncGenerator[EventBatch, None]:
         """Batches of events, for as long as the caller listens.
 
         A batch without events is a bookmark. While what exists is being told, the position is
@@ -62,20 +63,23 @@ class Subscriptions:
                 resync = True
         if position is not None:
             try:
-                async for batch in self._catch_up(filter, position):
-                    position = batch.position
-                    yield batch
+                async with aclosing(self._catch_up(filter, position)) as missed:
+                    async for batch in missed:
+                        position = batch.position
+                        yield batch
             except HistoryLost:
                 resync, position = True, None
-        async for batch in self._live(filter, position, resync=resync):
-            yield batch
+        async with aclosing(self._live(filter, position, resync=resync)) as live:
+            async for batch in live:
+                yield batch
 
-    async def _catch_up(self, filter: Filter, position: str) -> AsyncIterator[EventBatch]:
+    async def _catch_up(self, filter: Filter, position: str) -> AsyncGenerator[EventBatch, None]:
         """From a position to the present, as far as the store knows it."""
-        async for batch in self._store.follow(position):
-            yield EventBatch(_matching(filter, batch.events), batch.position)
-            if self._is_present(batch, position):
-                return
+        async with aclosing(self._store.follow(position)) as feed:
+            async for batch in feed:
+                yield EventBatch(_matching(filter, batch.events), batch.position)
+                if self._is_present(batch, position):
+                    return
 
     def _is_present(self, batch: EventBatch, position: str) -> bool:
         """Whether what follows the batch is news; the seam covers the little that is not."""
@@ -86,7 +90,7 @@ class Subscriptions:
 
     async def _live(
         self, filter: Filter, position: str | None, *, resync: bool
-    ) -> AsyncIterator[EventBatch]:
+    ) -> AsyncGenerator[EventBatch, None]:
         with self._hub.subscribe(filter) as subscription:
             await subscription.started.wait()
             start = subscription.start or ""
@@ -97,21 +101,26 @@ class Subscriptions:
             if position is None:
                 position = start
             if position < start:
-                async for batch in self._seam(filter, position, start):
-                    yield batch
+                async with aclosing(self._seam(filter, position, start)) as seam:
+                    async for batch in seam:
+                        yield batch
                 position = start
-            async for batch in self._from_hub(subscription.take, position):
-                yield batch
+            async with aclosing(self._from_hub(subscription.take, position)) as news:
+                async for batch in news:
+                    yield batch
 
-    async def _seam(self, filter: Filter, position: str, start: str) -> AsyncIterator[EventBatch]:
+    async def _seam(
+        self, filter: Filter, position: str, start: str
+    ) -> AsyncGenerator[EventBatch, None]:
         """What lies between the end of the catching up and the start of the subscription."""
-        async for batch in self._store.follow(position):
-            events = [event for event in batch.events if event.position <= start]
-            yield EventBatch(_matching(filter, events), min(batch.position, start))
-            if batch.position >= start:
-                return
+        async with aclosing(self._store.follow(position)) as feed:
+            async for batch in feed:
+                events = [event for event in batch.events if event.position <= start]
+                yield EventBatch(_matching(filter, events), min(batch.position, start))
+                if batch.position >= start:
+                    return
 
-    async def _from_hub(self, take: _Take, position: str) -> AsyncIterator[EventBatch]:
+    async def _from_hub(self, take: _Take, position: str) -> AsyncGenerator[EventBatch, None]:
         told_at = self._clock.monotonic()
         while True:
             batch = await take(_BATCH)

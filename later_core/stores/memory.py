@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -195,7 +195,7 @@ class MemoryStore(Store):
 
     # -- history -----------------------------------------------------------------------------
 
-    async def follow(self, position: str | None) -> AsyncIterator[EventBatch]:
+    async def follow(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
         await self._yield()
         number = self._history.end if position is None else self._history.number_of(position)
         with self._history.listener() as news:

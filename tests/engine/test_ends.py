@@ -1,5 +1,6 @@
 """How attempts end: failure, retry, timeout, odd results, callbacks that raise."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -188,3 +189,21 @@ async def test_the_start_of_a_run_that_lasts_is_visible_while_it_runs(running):
         await bench.clock.advance(60)
         ended = await bench.get("a")
         assert ended.start_time == at_work.start_time
+
+
+class _Odd(BaseException):
+    """What no well-behaved code raises."""
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, _Odd, SystemExit, ExceptionGroup])
+async def test_whatever_a_task_raises_fails_its_attempt_and_nothing_else(running, raised):
+    async def body(_context):
+        raise raised("odd", [ValueError()]) if raised is ExceptionGroup else raised("odd")
+
+    async with running(RecordingTask(body), RecordingTask(name="fine")) as bench:
+        await bench.create("a")
+        await bench.clock.advance(1)
+        assert (await bench.get("a")).state is State.FAILED
+        await bench.create("b", task="fine")
+        await bench.clock.advance(1)
+        assert (await bench.get("b")).state is State.SUCCEEDED

@@ -1,0 +1,97 @@
+"""Group commit: together when busy, at once when idle, nothing lost at the end."""
+
+import asyncio
+
+import pytest
+
+from later_core.local.grouping import Group
+from later_core.ports.clock import SystemClock
+from later_core.testing.clock import FakeClock
+
+
+async def settle():
+    await FakeClock().settle()
+
+
+async def test_an_idle_group_writes_at_once():
+    batches = []
+
+    async def write(items):
+        batches.append(list(items))
+        return [item * 2 for item in items]
+
+    async with Group(write) as group:
+        assert await group.submit(1) == 2
+        assert await group.submit(2) == 4
+    assert batches == [[1], [2]]
+
+
+async def test_what_comes_while_a_batch_is_under_way_travels_together():
+    batches, gate = [], asyncio.Event()
+
+    async def write(items):
+        batches.append(list(items))
+        await gate.wait()
+        return items
+
+    async with Group(write, in_flight=1, limit=5) as group, asyncio.TaskGroup() as submitters:
+        answers = [submitters.create_task(group.submit(number)) for number in range(8)]
+        await settle()
+        gate.set()
+    assert [answer.result() for answer in answers] == list(range(8))
+    assert sorted(len(batch) for batch in batches) in ([3, 5], [1, 2, 5])
+
+
+async def test_a_failure_reaches_each_submitter_of_its_batch_and_no_other():
+    async def write(items):
+        if "bad" in items:
+            raise ValueError("bad batch")
+        return items
+
+    async with Group(write, in_flight=1) as group:
+        with pytest.raises(ValueError, match="bad batch"):
+            await group.submit("bad")
+        assert await group.submit("good") == "good"
+
+
+async def test_leaving_writes_what_still_waits():
+    written = []
+
+    async def write(items):
+        await SystemClock().sleep(0)
+        written.extend(items)
+        return items
+
+    async with asyncio.TaskGroup() as submitters, Group(write, in_flight=1, limit=2) as group:
+        for number in range(7):
+            submitters.create_task(group.submit(number))
+        await settle()
+    assert written == list(range(7))
+
+
+async def test_a_closed_group_says_so():
+    async def write(items):
+        return items
+
+    async with Group(write) as group:
+        pass
+    with pytest.raises(RuntimeError, match="closed"):
+        await group.submit(1)
+
+
+async def test_a_submitter_that_gives_up_disturbs_nobody():
+    gate = asyncio.Event()
+
+    async def write(items):
+        await gate.wait()
+        return items
+
+    async with Group(write, in_flight=1) as group, asyncio.TaskGroup() as submitters:
+        leaver = submitters.create_task(group.submit("leaver"))
+        stayer = submitters.create_task(group.submit("stayer"))
+        await settle()
+        leaver.cancel()
+        await settle()
+        gate.set()
+        assert await stayer == "stayer"
+    assert leaver.cancelled()

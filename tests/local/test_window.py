@@ -1,0 +1,89 @@
+"""The window: each pending instance once, in order of time, the backlog apart, both bounded."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from later_core.local.window import Window
+
+NOW = 1_000_000
+
+ids = st.sampled_from([f"i{n}" for n in range(12)])
+dues = st.integers(min_value=NOW - 1_000, max_value=NOW + 1_000)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("offer"), ids, dues),
+        st.tuples(st.just("discard"), ids, st.just(0)),
+        st.tuples(st.just("pop"), st.just(""), dues),
+    ),
+    max_size=80,
+)
+
+
+@given(steps)
+def test_it_behaves_as_a_table_of_ids_to_times(taken):
+    window, model = Window(), {}
+    for what, id, due in taken:
+        if what == "offer":
+            assert window.offer(due, id, now_ms=NOW)
+            model[id] = due
+        elif what == "discard":
+            window.discard(id)
+            model.pop(id, None)
+        else:
+            popped = window.pop_due(due, 5)
+            expected = sorted((d, i) for i, d in model.items() if d <= due)[:5]
+            assert [d for d, _ in popped] == [d for d, _ in expected]
+            for due_ms, popped_id in popped:
+                assert model.pop(popped_id) == due_ms
+        assert len(window) == len(model)
+        assert window.next_due() == (min(model.values()) if model else None)
+
+
+def test_what_is_long_due_waits_behind_what_is_due_now():
+    window = Window()
+    window.offer(NOW - 60_000, "old", now_ms=NOW)
+    window.offer(NOW, "now", now_ms=NOW)
+    assert window.pop_due(NOW, 10) == [(NOW, "now")]
+    assert window.has_backlog()
+    assert window.pop_backlog(10) == [(NOW - 60_000, "old")]
+    assert len(window) == 0
+
+
+def test_an_earlier_offer_wakes_a_later_one_does_not():
+    window = Window()
+    window.offer(NOW + 10, "later", now_ms=NOW)
+    window.changed.clear()
+    window.offer(NOW + 20, "still later", now_ms=NOW)
+    assert not window.changed.is_set()
+    window.offer(NOW + 5, "sooner", now_ms=NOW)
+    assert window.changed.is_set()
+
+
+def test_a_full_window_refuses_lowers_its_horizon_and_asks_again_once_there_is_room():
+    window = Window(capacity=4)
+    window.horizon_ms = NOW + 1_000
+    assert all(window.offer(NOW + n, f"i{n}", now_ms=NOW) for n in range(4))
+    assert not window.offer(NOW + 50, "too many", now_ms=NOW)
+    assert not window.covers(NOW + 50)
+    assert window.covers(NOW + 49)
+    assert not window.wants_more.is_set()
+    window.pop_due(NOW + 1, 10)
+    assert window.wants_more.is_set()
+
+
+def test_a_full_backlog_refuses_without_touching_what_is_due_now():
+    window = Window(backlog_capacity=2)
+    window.horizon_ms = NOW
+    assert [window.offer(n, f"i{n}", now_ms=NOW) for n in range(3)] == [True, True, False]
+    assert window.horizon_ms == NOW
+    assert window.backlog_room == 0
+    window.pop_backlog(1)
+    assert window.wants_more.is_set()
+
+
+def test_entries_that_could_not_be_claimed_come_back():
+    window = Window()
+    window.offer(NOW, "a", now_ms=NOW)
+    entries = window.pop_due(NOW, 10)
+    window.put_back(entries, now_ms=NOW)
+    assert window.pop_due(NOW, 10) == entries
