@@ -1,0 +1,46 @@
+"""The examples in the docs are files; here they run."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def example(root: Path) -> Path:
+    return root / "docs" / "examples" / "later-plugin-webhook"
+
+
+def test_the_example_plugin_passes_its_own_tests(example: Path, tmp_path: Path):
+    environment = {**os.environ, "PYTHONPATH": str(example / "src")}  # noqa: TID251 - for a child
+    tests = [sys.executable, "-m", "pytest", "--quiet", "-c", "pyproject.toml", "tests"]
+    done = subprocess.run(
+        [*tests, "-p", "no:cacheprovider", "--basetemp", tmp_path / "pytest"],
+        cwd=example,
+        env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+def test_the_example_declares_the_entry_point_and_depends_on_the_core_alone(example: Path):
+    project = tomllib.loads((example / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (module,) = project["entry-points"]["later"].values()
+    assert importlib.util.find_spec(module) is None, "an example that is installed proves nothing"
+    assert (example / "src" / module / "__init__.py").exists()
+    assert [name.partition(">")[0] for name in project["dependencies"]] == ["later-core"]
+
+
+def test_the_page_shows_the_files_of_the_example(example: Path, root: Path):
+    page = (root / "docs" / "writing-a-plugin.md").read_text(encoding="utf-8")
+    for file in ("pyproject.toml", "src/later_plugin_webhook/__init__.py", "tests/test_webhook.py"):
+        assert f"literalinclude}} examples/later-plugin-webhook/{file}\n" in page
+        assert (example / file).exists()
