@@ -1,0 +1,92 @@
+"""Whether what a plugin answers can be used; each check raises ``Unfit`` with a sentence."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from later_core.model.limits import TASK_NAME_MAX_LENGTH
+from later_core.plugin.setting import PluginSetting
+from later_core.plugin.task import Task
+
+_TASK_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+_SETTING_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+_CALLBACKS = ("run", "on_success", "on_fail", "on_abort")
+
+
+class Unfit(Exception):
+    """A plugin cannot be used; the text says why and what its author should do."""
+
+
+def as_list(hook: str, answer: Any) -> list[Any]:
+    """What a hook answered, read to its end. Whatever its generator raises passes."""
+    if isinstance(answer, str | bytes | Mapping) or not isinstance(answer, Iterable):
+        raise Unfit(f"{hook} returned {type(answer).__name__}; return a list")
+    return list(answer)
+
+
+def check_settings(answer: Any) -> list[PluginSetting]:
+    """The settings of one plugin, each usable as a TOML key and a variable."""
+    settings = as_list("later_settings", answer)
+    seen: set[str] = set()
+    for setting in settings:
+        if not isinstance(setting, PluginSetting):
+            raise Unfit(f"later_settings returned a {type(setting).__name__}, not a PluginSetting")
+        if not _SETTING_NAME.fullmatch(str(setting.name)):
+            raise Unfit(f"setting name {setting.name!r} is not lower case with underscores")
+        if type(setting.default) not in {bool, int, float, str}:
+            raise Unfit(f"the default of setting {setting.name!r} is not a bool, int, float or str")
+        if setting.name in seen:
+            raise Unfit(f"later_settings returned {setting.name!r} twice")
+        seen.add(setting.name)
+    return settings
+
+
+def check_tasks(answer: Any) -> list[Task]:
+    """The tasks of one plugin, each fit to be called."""
+    tasks = as_list("later_tasks", answer)
+    seen: set[str] = set()
+    for task in tasks:
+        _check_task(task)
+        if task.name in seen:
+            raise Unfit(f"later_tasks returned two tasks named {task.name!r}")
+        seen.add(task.name)
+    return tasks
+
+
+def _check_task(task: Any) -> None:
+    if inspect.isclass(task):
+        raise Unfit(f"later_tasks returned the class {task.__name__}; return {task.__name__}()")
+    if not isinstance(task, Task):
+        raise Unfit(f"later_tasks returned a {type(task).__name__}, not a later_core.Task")
+    name = getattr(task, "name", None)
+    if not isinstance(name, str):
+        raise Unfit(f"task {type(task).__name__} has no name")
+    if not _TASK_NAME.fullmatch(name) or len(name) > TASK_NAME_MAX_LENGTH:
+        raise Unfit(
+            f"task name {name[:TASK_NAME_MAX_LENGTH]!r} is not lower case with dashes, like http-post,"
+            f" of at most {TASK_NAME_MAX_LENGTH} characters"
+        )
+    if not isinstance(task.description, str):
+        raise Unfit(f"the description of task {name!r} is not text")
+    for callback in _CALLBACKS:
+        function = getattr(task, callback)
+        if not callable(function):
+            raise Unfit(f"{callback} of task {name!r} is not a function")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise Unfit(f"{callback} of task {name!r} is a generator; it must not yield")
+    _check_schema(name, task.parameters_schema)
+
+
+def _check_schema(name: str, schema: Any) -> None:
+    if schema is None:
+        return
+    if not isinstance(schema, Mapping):
+        raise Unfit(f"the parameters_schema of task {name!r} is not a mapping")
+    try:
+        json.dumps(dict(schema))
+    except (TypeError, ValueError) as error:
+        raise Unfit(f"the parameters_schema of task {name!r} is not JSON: {error}") from None
