@@ -19,6 +19,7 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     │   └── SubscriberTooSlow
     ├── HistoryLost                   the store no longer knows what came after a position
     ├── StoreUnavailable              the database is away; try again
+    ├── ServerStopping                this server goes down; try another, or again
     └── Misconfigured                 only a person can mend it; the process ends
         ├── SettingInvalid
         ├── StandaloneServer
@@ -250,6 +251,15 @@ class StoreUnavailable(LaterError):
         #: For the log alone; it may name hosts.
         self.detail = detail
         super().__init__("the database does not answer; try again")
+
+
+class ServerStopping(LaterError):
+    """This server is going down and ends its streams. Worth another try, here or elsewhere."""
+
+    reason = "SERVER_STOPPING"
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping; connect again")
 
 
 class Misconfigured(LaterError):

@@ -119,7 +119,9 @@ EVENT_TYPE_RESYNC: EventType.ValueType  # 4
 
 @typing.final
 class RetryPolicy(message.Message):
-    """How a failed attempt is followed by another. Unset or zero fields take the default."""
+    """How a failed attempt is followed by another. Unset or zero fields take the default; max_backoff must
+    not be shorter than min_backoff.
+    """
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -351,7 +353,7 @@ class CreateInstanceRequest(message.Message):
     id: builtins.str
     """Chosen by the client so that a repeated create is recognized; empty: the server makes one."""
     task: builtins.str
-    """The name of an installed task."""
+    """The name of an installed task; no control characters, not only spaces."""
     parameters: builtins.bytes
     """Any bytes."""
     delivery: Delivery.ValueType
@@ -384,7 +386,9 @@ class CreateInstanceRequest(message.Message):
 
     @builtins.property
     def labels(self) -> containers.ScalarMap[builtins.str, builtins.str]:
-        """At most 32; keys of letters, digits and ._/- up to 63 characters, values up to 255."""
+        """At most 32; keys of letters, digits and ._/- up to 63 characters, values up to 255 without
+        control characters.
+        """
 
     def __init__(
         self,
@@ -460,7 +464,9 @@ class BatchCreateInstancesRequest(message.Message):
 
 @typing.final
 class BatchCreateInstancesResponse(message.Message):
-    """One answer a request, in their order."""
+    """One answer a request, in their order. Once the answers reach 2 MiB, further instances come without
+    parameters and result: GetInstance has them.
+    """
 
     DESCRIPTOR: descriptor.Descriptor
 

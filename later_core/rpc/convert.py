@@ -1,0 +1,242 @@
+"""Instances and what is asked of them: protobuf <-> values, both ways (the client uses it too).
+
+From the wire come only requests that ``validation`` has passed; what a rule cannot say (a malformed
+Duration, a number that JSON lacks) is answered with InvalidRequest that names the field.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from later_core.model.instance import NO_LABELS, Delivery, Instance, InstanceError, NewInstance
+from later_core.model.query import Filter
+from later_core.model.retry import NO_RETRY, RetryPolicy
+from later_core.model.state import State
+from later_core.rpc import json_text
+from later_core.rpc.times import (
+    exact_duration,
+    from_duration,
+    from_timestamp,
+    to_duration,
+    to_timestamp,
+)
+from later_core.rpc.v1 import later_pb2 as pb
+
+TO_STATE: dict[State, pb.State.ValueType] = {
+    state: pb.State.Value(f"STATE_{state}") for state in State
+}
+FROM_STATE: dict[int, State] = {number: state for state, number in TO_STATE.items()}
+
+_TO_DELIVERY: dict[Delivery, pb.Delivery.ValueType] = {
+    delivery: pb.Delivery.Value(f"DELIVERY_{delivery}") for delivery in Delivery
+}
+_FROM_DELIVERY: dict[int, Delivery] = {
+    pb.DELIVERY_UNSPECIFIED: Delivery.AT_LEAST_ONCE,
+    **{number: delivery for delivery, number in _TO_DELIVERY.items()},
+}
+
+#: A request in which a time or a delay may stand.
+WithDue = pb.CreateInstanceRequest | pb.RescheduleInstanceRequest | pb.RetryInstanceRequest
+
+
+def to_instance(instance: Instance) -> pb.Instance:
+    """An instance on the wire."""
+    message = pb.Instance(
+        id=instance.id,
+        task=instance.task,
+        parameters=instance.parameters,
+        execution_time=to_timestamp(instance.execution_time),
+        state=TO_STATE[instance.state],
+        attempt=instance.attempt,
+        retry=to_retry(instance.retry),
+        delivery=_TO_DELIVERY[instance.delivery],
+        create_time=to_timestamp(instance.create_time),
+        revision=instance.revision,
+    )
+    if instance.timeout is not None:
+        message.timeout.CopyFrom(to_duration(instance.timeout))
+    if instance.start_deadline is not None:
+        message.start_deadline.CopyFrom(to_duration(instance.start_deadline))
+    if instance.labels:
+        message.labels.update(instance.labels)
+    if instance.schedule_id is not None:
+        message.schedule_id = instance.schedule_id
+    if instance.node is not None:
+        message.node = instance.node
+    if instance.start_time is not None:
+        message.start_time.CopyFrom(to_timestamp(instance.start_time))
+    if instance.finish_time is not None:
+        message.finish_time.CopyFrom(to_timestamp(instance.finish_time))
+    if instance.result:
+        message.result = instance.result
+    if instance.error is not None:
+        message.error.reason = instance.error.reason
+        message.error.message = instance.error.message
+    return message
+
+
+def from_instance(message: pb.Instance) -> Instance:
+    """The instance that a server sent (its fingerprint stays with the server)."""
+    has = message.HasField
+    return Instance(
+        id=message.id,
+        task=message.task,
+        parameters=message.parameters,
+        execution_time=from_timestamp(message.execution_time, "execution_time"),
+        state=FROM_STATE[message.state],
+        attempt=message.attempt,
+        revision=message.revision,
+        retry=from_retry(message.retry) if has("retry") else NO_RETRY,
+        timeout=exact_duration(message.timeout) if has("timeout") else None,
+        start_deadline=exact_duration(message.start_deadline) if has("start_deadline") else None,
+        delivery=_FROM_DELIVERY[message.delivery],
+        labels=dict(message.labels) if message.labels else NO_LABELS,
+        schedule_id=message.schedule_id or None,
+        node=message.node or None,
+        create_time=from_timestamp(message.create_time, "create_time"),
+        start_time=from_timestamp(message.start_time, "start_time") if has("start_time") else None,
+        finish_time=(
+            from_timestamp(message.finish_time, "finish_time") if has("finish_time") else None
+        ),
+        result=message.result,
+        error=(
+            InstanceError(reason=message.error.reason, message=message.error.message)
+            if has("error")
+            else None
+        ),
+    )
+
+
+def to_new_instance(new: NewInstance) -> pb.CreateInstanceRequest:
+    """The request that asks for this instance."""
+    message = pb.CreateInstanceRequest(
+        id=new.id or "",
+        task=new.task,
+        parameters=new.parameters,
+        delivery=_TO_DELIVERY[new.delivery],
+        labels=dict(new.labels),
+    )
+    set_due(message, new.execution_time, new.delay)
+    if new.retry is not NO_RETRY:
+        message.retry.CopyFrom(to_retry(new.retry))
+    if new.timeout is not None:
+        message.timeout.CopyFrom(to_duration(new.timeout))
+    if new.start_deadline is not None:
+        message.start_deadline.CopyFrom(to_duration(new.start_deadline))
+    return message
+
+
+def from_new_instance(message: pb.CreateInstanceRequest) -> NewInstance:
+    """What a request asks to be created.
+
+    Raises:
+        InvalidRequest: a time, a duration or the ``json`` is malformed.
+
+    """
+    has = message.HasField
+    execution_time, delay = from_due(message)
+    return NewInstance(
+        id=message.id or None,
+        task=message.task,
+        parameters=(json_text.to_text(message.json, "json") if has("json") else message.parameters),
+        execution_time=execution_time,
+        delay=delay,
+        retry=from_retry(message.retry) if has("retry") else NO_RETRY,
+        timeout=from_duration(message.timeout, "timeout") if has("timeout") else None,
+        start_deadline=(
+            from_duration(message.start_deadline, "start_deadline")
+            if has("start_deadline")
+            else None
+        ),
+        delivery=_FROM_DELIVERY[message.delivery],
+        labels=dict(message.labels) if message.labels else NO_LABELS,
+    )
+
+
+def set_due(message: WithDue, execution_time: datetime | None, delay: timedelta | None) -> None:
+    """Write into a request when it is due: an instant, a delay, or neither."""
+    if execution_time is not None:
+        message.execution_time.CopyFrom(to_timestamp(execution_time))
+    elif delay is not None:
+        message.delay.CopyFrom(to_duration(delay))
+
+
+def from_due(message: WithDue) -> tuple[datetime | None, timedelta | None]:
+    """When a request is due: an instant or a delay, the other one (or both) None.
+
+    Raises:
+        InvalidRequest: it is malformed.
+
+    """
+    match message.WhichOneof("due"):
+        case "execution_time":
+            return from_timestamp(message.execution_time, "execution_time"), None
+        case "delay":
+            return None, from_duration(message.delay, "delay")
+        case _:
+            return None, None
+
+
+def to_retry(retry: RetryPolicy) -> pb.RetryPolicy:
+    """A retry policy on the wire, every field said."""
+    return pb.RetryPolicy(
+        max_attempts=retry.max_attempts,
+        min_backoff=to_duration(retry.min_backoff),
+        max_backoff=to_duration(retry.max_backoff),
+        multiplier=retry.multiplier,
+    )
+
+
+def from_retry(message: pb.RetryPolicy) -> RetryPolicy:
+    """The retry policy meant; what is unset or zero takes the default.
+
+    Raises:
+        InvalidRequest: a backoff is malformed.
+
+    """
+    return RetryPolicy(
+        max_attempts=message.max_attempts or NO_RETRY.max_attempts,
+        min_backoff=(
+            from_duration(message.min_backoff, "retry.min_backoff") or NO_RETRY.min_backoff
+        ),
+        max_backoff=(
+            from_duration(message.max_backoff, "retry.max_backoff") or NO_RETRY.max_backoff
+        ),
+        multiplier=message.multiplier or NO_RETRY.multiplier,
+    )
+
+
+def to_filter(filter: Filter) -> pb.InstanceFilter:
+    """A filter on the wire."""
+    message = pb.InstanceFilter(
+        states=[TO_STATE[state] for state in sorted(filter.states)],
+        tasks=sorted(filter.tasks),
+        labels=dict(filter.labels),
+        schedule_id=filter.schedule_id or "",
+    )
+    if filter.start_time is not None:
+        message.start_time.CopyFrom(to_timestamp(filter.start_time))
+    if filter.end_time is not None:
+        message.end_time.CopyFrom(to_timestamp(filter.end_time))
+    return message
+
+
+def from_filter(message: pb.InstanceFilter) -> Filter:
+    """The conditions meant.
+
+    Raises:
+        InvalidRequest: a time is malformed.
+
+    """
+    has = message.HasField
+    # Execution times are whole milliseconds, so rounding either bound up changes no answer.
+    return Filter(
+        states=frozenset(FROM_STATE[number] for number in message.states),
+        tasks=frozenset(message.tasks),
+        start_time=(
+            from_timestamp(message.start_time, "filter.start_time") if has("start_time") else None
+        ),
+        end_time=from_timestamp(message.end_time, "filter.end_time") if has("end_time") else None,
+        labels=dict(message.labels) if message.labels else NO_LABELS,
+        schedule_id=message.schedule_id or None,
+    )

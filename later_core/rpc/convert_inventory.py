@@ -1,0 +1,114 @@
+"""Tasks, plugins and figures: values <-> protobuf."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from google.protobuf.struct_pb2 import Struct
+
+from later_core.model.query import Counts
+from later_core.model.stats import Lateness, Stats
+from later_core.ports.tasks import InstalledTask, RejectedPlugin
+from later_core.rpc import json_text
+from later_core.rpc.convert import FROM_STATE, TO_STATE
+from later_core.rpc.times import exact_duration, from_timestamp, to_duration, to_timestamp
+from later_core.rpc.v1 import later_pb2 as pb
+
+log = structlog.get_logger(__name__)
+
+
+def to_task(installed: InstalledTask) -> pb.Task:
+    """An installed task on the wire."""
+    task = installed.task
+    return pb.Task(
+        name=task.name,
+        description=task.description,
+        distribution=installed.distribution,
+        version=installed.version,
+        parameters_schema=_schema(task.name, task.parameters_schema),
+    )
+
+
+def _schema(task: str, schema: Mapping[str, Any] | None) -> Struct | None:
+    """What an author wrote; where it is not JSON the task is shown without it."""
+    if schema is None:
+        return None
+    try:
+        return json_text.to_struct(schema)
+    except (TypeError, ValueError) as error:
+        log.warning("parameters schema is not json", task=task, error=str(error))
+        return None
+
+
+def to_rejected_plugin(rejected: RejectedPlugin) -> pb.RejectedPlugin:
+    """A rejected plugin on the wire."""
+    return pb.RejectedPlugin(
+        name=rejected.name,
+        distribution=rejected.distribution,
+        version=rejected.version,
+        reason=rejected.reason,
+    )
+
+
+def from_rejected_plugin(message: pb.RejectedPlugin) -> RejectedPlugin:
+    """The rejected plugin that a server sent."""
+    return RejectedPlugin(
+        name=message.name,
+        distribution=message.distribution,
+        version=message.version,
+        reason=message.reason,
+    )
+
+
+def to_stats(stats: Stats) -> pb.GetStatsResponse:
+    """Figures on the wire."""
+    by_state = stats.counts.by_state
+    unresolved = stats.counts.unresolved
+    return pb.GetStatsResponse(
+        states=[
+            pb.GetStatsResponse.StateCount(state=number, count=by_state.get(state, 0))
+            for state, number in TO_STATE.items()
+        ],
+        unresolved_tasks=[
+            pb.GetStatsResponse.UnresolvedTask(task=task, pending=unresolved[task])
+            for task in sorted(unresolved)
+        ],
+        node=stats.node,
+        version=stats.version,
+        started_at=to_timestamp(stats.started_at),
+        window_size=stats.window_size,
+        running=stats.running,
+        subscribers=stats.subscribers,
+        lateness=pb.GetStatsResponse.Lateness(
+            count=stats.lateness.count,
+            p50=to_duration(stats.lateness.p50),
+            p99=to_duration(stats.lateness.p99),
+            max=to_duration(stats.lateness.max),
+        ),
+        tasks=stats.tasks,
+    )
+
+
+def from_stats(message: pb.GetStatsResponse) -> Stats:
+    """The figures that a server sent."""
+    return Stats(
+        counts=Counts(
+            by_state={FROM_STATE[count.state]: count.count for count in message.states},
+            unresolved={task.task: task.pending for task in message.unresolved_tasks},
+        ),
+        node=message.node,
+        version=message.version,
+        started_at=from_timestamp(message.started_at, "started_at"),
+        window_size=message.window_size,
+        running=message.running,
+        subscribers=message.subscribers,
+        lateness=Lateness(
+            count=message.lateness.count,
+            p50=exact_duration(message.lateness.p50),
+            p99=exact_duration(message.lateness.p99),
+            max=exact_duration(message.lateness.max),
+        ),
+        tasks=tuple(message.tasks),
+    )

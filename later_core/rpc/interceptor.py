@@ -1,0 +1,202 @@
+"""What every call goes through: its requests are checked, its errors become statuses, it is logged."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, NoReturn
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError, Message
+
+from later_core.errors import ServerStopping
+from later_core.ports.clock import Clock
+from later_core.rpc.errors import to_status, trailing_metadata
+from later_core.rpc.validation import check, malformed
+
+log = structlog.get_logger(__name__)
+
+_Handler = Any  # grpc.RpcMethodHandler: what its parts take and give differs from method to method
+_Context = Any  # grpc.aio.ServicerContext, likewise
+_Behavior = Callable[[Any, _Context], Any]
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+#: Stands for a request whose bytes are not a message; gRPC itself would answer UNKNOWN.
+_MALFORMED = object()
+
+
+class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic when it runs
+    """One for unary calls and streams of all services."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+        self._handlers: dict[str, _Handler] = {}
+        self._waits: set[asyncio.Timeout] = set()
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """End every stream of responses, and the reading of requests, with ServerStopping."""
+        self._is_stopping = True
+        for wait in self._waits:
+            wait.reschedule(0)  # a moment in the loop's past: it ends at once
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> _Handler:
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None  # no such method: gRPC answers UNIMPLEMENTED
+        method = handler_call_details.method
+        wrapped = self._handlers.get(method)
+        if wrapped is None:
+            wrapped = self._handlers[method] = self._wrap(method, handler)
+        return wrapped
+
+    def _wrap(self, method: str, handler: _Handler) -> _Handler:
+        if handler.unary_unary:
+            make, behavior = (
+                grpc.unary_unary_rpc_method_handler,
+                self._unary_unary(method, handler.unary_unary),
+            )
+        elif handler.unary_stream:
+            make, behavior = (
+                grpc.unary_stream_rpc_method_handler,
+                self._unary_stream(method, handler.unary_stream),
+            )
+        elif handler.stream_unary:
+            make, behavior = (
+                grpc.stream_unary_rpc_method_handler,
+                self._stream_unary(method, handler.stream_unary),
+            )
+        else:
+            make, behavior = (
+                grpc.stream_stream_rpc_method_handler,
+                self._stream_stream(method, handler.stream_stream),
+            )
+        return make(behavior, _tolerant(handler.request_deserializer), handler.response_serializer)
+
+    def _unary_unary(self, method: str, behavior: _Behavior) -> _Behavior:
+        async def call(request: Any, context: _Context) -> Any:
+            async with self._answering(method, context):
+                return await behavior(_checked(request), context)
+
+        return call
+
+    def _unary_stream(self, method: str, behavior: _Behavior) -> _Behavior:
+        async def call(request: Any, context: _Context) -> None:
+            async with self._answering(method, context), self._until_stopped():
+                await _respond(behavior, _checked(request), context)
+
+        return call
+
+    def _stream_unary(self, method: str, behavior: _Behavior) -> _Behavior:
+        async def call(requests: AsyncIterator[Any], context: _Context) -> Any:
+            async with self._answering(method, context), aclosing(self._read(requests)) as read:
+                return await behavior(read, context)
+
+        return call
+
+    def _stream_stream(self, method: str, behavior: _Behavior) -> _Behavior:
+        async def call(requests: AsyncIterator[Any], context: _Context) -> None:
+            async with self._answering(method, context), aclosing(self._read(requests)) as read:
+                await _respond(behavior, read, context)
+
+        return call
+
+    @asynccontextmanager
+    async def _answering(self, method: str, context: _Context) -> AsyncIterator[None]:
+        """Turn what goes wrong inside into a status, and log how the call went."""
+        began = self._clock.monotonic()
+        code = "OK"
+        try:
+            yield
+            code = _name(context.code())
+        except asyncio.CancelledError:
+            code = "CANCELLED"
+            raise
+        except grpc.aio.BaseError:
+            # Answered already (by a neighbour's abort), or nobody is left to answer.
+            code = _name(context.code())
+            raise
+        except Exception as error:  # noqa: BLE001 - the one place where a call's errors end
+            status = to_status(error)
+            code = _name(_CODES[status.code])
+            await _abort(context, status)
+        finally:
+            elapsed_ms = round((self._clock.monotonic() - began) * 1000, 3)
+            log.debug("call ended", method=method, code=code, elapsed_ms=elapsed_ms)
+
+    @asynccontextmanager
+    async def _until_stopped(self) -> AsyncIterator[None]:
+        """Break off what is inside when the server stops.
+
+        Raises:
+            ServerStopping.
+
+        """
+        wait = asyncio.timeout(0 if self._is_stopping else None)
+        try:
+            async with wait:
+                self._waits.add(wait)
+                try:
+                    yield
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError:
+            if wait.expired():
+                raise ServerStopping from None
+            raise
+
+    async def _read(self, requests: AsyncIterator[Any]) -> AsyncGenerator[Message, None]:
+        """The requests of a stream, each checked. The next is read only when it is asked for."""
+        while True:
+            async with self._until_stopped():
+                try:
+                    request = await anext(requests)
+                except StopAsyncIteration:
+                    return
+            yield _checked(request)
+
+
+def _checked(request: Any) -> Message:
+    if request is _MALFORMED:
+        raise malformed()
+    check(request)
+    message: Message = request
+    return message
+
+
+def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return _MALFORMED
+
+    return read
+
+
+async def _respond(behavior: _Behavior, request: Any, context: _Context) -> None:
+    """Run a method that answers with a stream, whichever way it is written."""
+    if inspect.iscoroutinefunction(behavior):
+        await behavior(request, context)
+        return
+    # Closed here and now when the client goes away, not when the garbage collector comes by.
+    async with aclosing(behavior(request, context)) as responses:
+        async for response in responses:
+            await context.write(response)
+
+
+async def _abort(context: _Context, status: Any) -> NoReturn:
+    await context.abort(_CODES[status.code], status.message, trailing_metadata(status))
+    raise AssertionError  # abort always raises
+
+
+def _name(code: grpc.StatusCode | None) -> str:
+    return "OK" if code is None else code.name

@@ -1,0 +1,67 @@
+"""Whether a request keeps the rules: those of the proto, and the few that a proto cannot say."""
+
+from __future__ import annotations
+
+import protovalidate
+from google.protobuf.message import Message
+
+from later_core.errors import FieldViolation, InvalidRequest
+from later_core.model.retry import NO_RETRY
+from later_core.rpc.convert import from_retry
+from later_core.rpc.v1 import later_pb2 as pb
+from later_core.rpc.wording import explain
+
+_VALIDATOR = protovalidate.Validator()
+
+#: Of larger requests only the first violation is told, bytes.
+_EXPLAINED_MAX_BYTES = 64 * 1024
+
+
+def check(message: Message) -> None:
+    """Return if the request keeps every rule that can be judged without asking anybody.
+
+    The requests inside a batch are not looked at: each is checked alone, with this function.
+
+    Raises:
+        InvalidRequest: with every violation found.
+
+    """
+    found = _VALIDATOR.collect_violations(message, fail_fast=True)
+    if found:
+        # A flood of wrong items would cost more to explain than its answer could hold.
+        if message.ByteSize() <= _EXPLAINED_MAX_BYTES:
+            found = _VALIDATOR.collect_violations(message)
+        raise InvalidRequest([explain(violation, message) for violation in found])
+    if isinstance(message, pb.CreateInstanceRequest) and message.HasField("retry"):
+        _check_backoffs(message.retry)
+
+
+def prefixed(error: InvalidRequest, prefix: str) -> InvalidRequest:
+    """The same violations, as fields of something larger: ``requests[3].`` before each path."""
+    return InvalidRequest(
+        [FieldViolation(prefix + v.field, v.description) for v in error.violations]
+    )
+
+
+def malformed() -> InvalidRequest:
+    """The bytes of a request are not a message of the method's type, so no field can be named."""
+    return InvalidRequest.of(
+        "request",
+        "not a message of this method's type (text must be UTF-8, nesting at most 100 deep);"
+        " check it against later.proto",
+    )
+
+
+def _check_backoffs(retry: pb.RetryPolicy) -> None:
+    policy = from_retry(retry)
+    if policy.max_backoff >= policy.min_backoff:
+        return
+    # The one that was said is the one to change; the other may be a default.
+    field = "max_backoff" if retry.HasField("max_backoff") else "min_backoff"
+    raise InvalidRequest.of(
+        f"retry.{field}",
+        f"max_backoff ({policy.max_backoff.total_seconds():g} s) must not be shorter than"
+        f" min_backoff ({policy.min_backoff.total_seconds():g} s); where they are not set they are"
+        f" {NO_RETRY.max_backoff.total_seconds():g} s and"
+        f" {NO_RETRY.min_backoff.total_seconds():g} s",
+    )

@@ -1,0 +1,157 @@
+"""A real server and a real channel over the real services and the reference store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+
+from later_core.engine.follower import Follower
+from later_core.local.database_clock import DatabaseClock
+from later_core.local.hub import Hub
+from later_core.local.lateness import LatenessRecord
+from later_core.local.lease import Lease
+from later_core.local.runs import Runs
+from later_core.local.window import Window
+from later_core.ports.clock import SystemClock
+from later_core.ports.store import Store
+from later_core.rpc.server import RpcServer
+from later_core.rpc.v1 import later_pb2_grpc
+from later_core.service.instances import Instances
+from later_core.service.inventory import Inventory
+from later_core.service.subscriptions import Subscriptions
+from later_core.stores.memory import MemoryStore
+from later_core.testing.tasks import GivenTasks, RecordingTask
+
+
+class EchoTask(RecordingTask):
+    parameters_schema: Mapping[str, Any] = {"type": "object", "required": ["message"]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A server, and the ways to it."""
+
+    server: RpcServer
+    store: Store
+    hub: Hub
+    channel: grpc.aio.Channel
+    instances: later_pb2_grpc.InstanceServiceStub
+    tasks: later_pb2_grpc.TaskServiceStub
+    admin: later_pb2_grpc.AdminServiceStub
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A call's error, taken apart."""
+
+    code: grpc.StatusCode
+    message: str
+    info: error_details_pb2.ErrorInfo
+    violations: dict[str, str]
+    retry_info: error_details_pb2.RetryInfo | None
+
+
+def _refusal(status: status_pb2.Status) -> Refusal:
+    found: dict[str, Any] = {}
+    for detail in status.details:
+        for kind in ("ErrorInfo", "BadRequest", "RetryInfo"):
+            message = getattr(error_details_pb2, kind)()
+            if detail.Unpack(message):
+                found[kind] = message
+    bad_request = found.get("BadRequest", error_details_pb2.BadRequest())
+    return Refusal(
+        code=next(code for code in grpc.StatusCode if code.value[0] == status.code),
+        message=status.message,
+        info=found["ErrorInfo"],
+        violations={v.field: v.description for v in bad_request.field_violations},
+        retry_info=found.get("RetryInfo"),
+    )
+
+
+@pytest.fixture
+def refusal() -> Callable[[grpc.aio.AioRpcError | status_pb2.Status], Refusal]:
+    """Take an error apart, of a call or of one request in a batch."""
+
+    def take_apart(error: grpc.aio.AioRpcError | status_pb2.Status) -> Refusal:
+        if isinstance(error, status_pb2.Status):
+            return _refusal(error)
+        trailing = dict(error.trailing_metadata())
+        status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
+        assert (error.code().value[0], error.details()) == (status.code, status.message)
+        return _refusal(status)
+
+    return take_apart
+
+
+@asynccontextmanager
+async def _serve(
+    store: Store | None = None,
+    *,
+    grace: timedelta = timedelta(seconds=5),
+    listen: str = "127.0.0.1:0",
+) -> AsyncIterator[Served]:
+    clock = SystemClock()
+    store = store or MemoryStore(clock=clock)
+    database_clock = DatabaseClock(clock)
+    database_clock.observe(await store.now())
+    hub, window, runs = Hub(), Window(), Runs(capacity=10)
+    lease = Lease(clock, seconds=30)
+    lease.renewed("node-1", clock.monotonic())
+    tasks = GivenTasks(EchoTask(name="echo"), RecordingTask(name="bash"))
+    follower = Follower(
+        store=store, hub=hub, clock=clock, database_clock=database_clock, on_event=None
+    )
+    inventory = Inventory(
+        store=store,
+        tasks=tasks,
+        window=window,
+        runs=runs,
+        hub=hub,
+        lease=lease,
+        lateness=LatenessRecord(),
+        version="1.2.3",
+        started_at=clock.now(),
+    )
+    services = Instances(
+        store=store,
+        tasks=tasks,
+        window=window,
+        runs=runs,
+        lease=lease,
+        database_clock=database_clock,
+    )
+    subscriptions = Subscriptions(store=store, hub=hub, clock=clock, database_clock=database_clock)
+    async with asyncio.TaskGroup() as group, services:
+        following = group.create_task(follower.run())
+        server = RpcServer(
+            listen=listen,
+            instances=services,
+            subscriptions=subscriptions,
+            inventory=inventory,
+            grace=grace,
+        )
+        async with server, grpc.aio.insecure_channel(server.address) as channel:
+            yield Served(
+                server=server,
+                store=store,
+                hub=hub,
+                channel=channel,
+                instances=later_pb2_grpc.InstanceServiceStub(channel),
+                tasks=later_pb2_grpc.TaskServiceStub(channel),
+                admin=later_pb2_grpc.AdminServiceStub(channel),
+            )
+        following.cancel()
+
+
+@pytest.fixture
+def serve() -> Callable[..., AbstractAsyncContextManager[Served]]:
+    """``async with serve() as served``: one server for the length of the block."""
+    return _serve
