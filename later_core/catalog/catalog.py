@@ -29,15 +29,17 @@ _log = structlog.get_logger(__name__)
 class Catalog:
     """Which tasks there are, and which plugins could not be used, and why.
 
-    A plugin is taken whole or not at all: one that fails anywhere is rejected, with a warning in the
-    log that names its distribution, and the others go on. In order: ``discover``, then
-    ``extend_cli`` (for a command line), then ``collect`` once the settings are read.
+    A plugin is taken whole or not at all: one that fails anywhere is rejected, and the others go on.
+    In order: ``discover``; ``extend_cli`` (for a command line); ``collect`` once the settings are
+    read and the log is set up, which then hears of every rejection.
     """
 
     def __init__(self, candidates: Sequence[Candidate], *, reserved: Collection[str] = ()) -> None:
         self._registry = Registry()
         self._plugins: dict[str, Candidate] = {}
         self._rejected: list[RejectedPlugin] = []
+        #: Rejections that the log has not heard of: plugins are looked for before it is set up.
+        self._untold: list[tuple[Candidate, str, BaseException | None]] = []
         self._settings: dict[str, list[PluginSetting]] = {}
         self._tasks: dict[str, InstalledTask] = {}
         for candidate in candidates:
@@ -104,6 +106,7 @@ class Catalog:
             for task in provided.get(key, ())
         }
         self._tasks = dict(sorted(tasks.items()))
+        self._tell()
 
     def store(self, values: Mapping[str, Any]) -> Store | None:
         """The database that a plugin brings instead of MongoDB; the first one wins.
@@ -212,21 +215,28 @@ class Catalog:
         self._note(candidate, reason, cause)
 
     def _note(self, candidate: Candidate, reason: str, cause: BaseException | None = None) -> None:
-        rejected = RejectedPlugin(
-            name=candidate.name,
-            distribution=candidate.distribution,
-            version=candidate.version,
-            reason=reason,
+        self._untold.append((candidate, reason, cause))
+        self._rejected.append(
+            RejectedPlugin(
+                name=candidate.name,
+                distribution=candidate.distribution,
+                version=candidate.version,
+                reason=reason,
+            )
         )
-        self._rejected.append(rejected)
-        _log.warning(
-            "plugin rejected",
-            distribution=rejected.distribution,
-            version=rejected.version,
-            plugin=rejected.name,
-            reason=reason,
-        )
-        _log.debug("plugin rejected because", plugin=rejected.name, exc_info=cause)
+
+    def _tell(self) -> None:
+        for candidate, reason, cause in self._untold:
+            _log.warning(
+                "plugin rejected",
+                distribution=candidate.distribution,
+                version=candidate.version,
+                plugin=candidate.name,
+                reason=reason,
+            )
+            if cause is not None:
+                _log.debug("plugin rejected because", plugin=candidate.name, exc_info=cause)
+        self._untold.clear()
 
 
 def _reason(hook: str, error: BaseException) -> str:
