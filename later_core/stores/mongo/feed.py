@@ -1,0 +1,168 @@
+"""The change stream as batches of events: every change, in order, exactly as it was.
+
+The record after each change comes with the change (a post-image). Looked up later it might show a
+later state: two quick changes would both show the last one.
+
+The driver's own change stream hops to a thread for each event. Here the cursor is driven by hand: a
+hop brings all that has happened, or an empty batch after a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import pymongo
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo.errors import OperationFailure, PyMongoError
+
+from later_core.errors import HistoryLost, ResumeTokenInvalid, StoreUnavailable
+from later_core.model.event import Event, EventBatch, EventType
+from later_core.model.limits import RESPONSE_MAX_BYTES
+from later_core.stores.mongo import cursor, positions
+from later_core.stores.mongo.connection import Connection, Document
+from later_core.stores.mongo.documents import readable, to_instant
+from later_core.stores.mongo.errors import CALL_SECONDS, database_call, history_error, is_outage
+
+#: The most events of one batch.
+_BATCH_EVENTS = 1000
+
+#: How long the server waits for news before it answers with a bookmark.
+_WAIT_MS = 1000
+
+#: How long a stream that is no longer read may take to let go, in seconds.
+_CLOSE_SECONDS = 2.0
+
+#: Removal at the end of the retention is not a change; what else the stream says (that the
+#: collection is gone) comes as the end of its cursor.
+_EVENTS: list[Document] = [
+    {"$match": {"operationType": {"$in": ["insert", "update", "replace"]}}},
+    {"$project": {"operationType": 1, "wallTime": 1, "fullDocument": 1}},
+]
+
+
+async def follow(connection: Connection, position: str | None) -> AsyncGenerator[EventBatch, None]:
+    """As ``Store.follow`` promises it."""
+    async with _open(connection, position) as stream:
+        yield EventBatch((), stream.position)
+        while True:
+            for batch in await stream.next():
+                yield batch
+
+
+@dataclass(slots=True)
+class _Stream:
+    """An open change stream; ``position`` is behind all that it has told."""
+
+    connection: Connection
+    session: AsyncIOMotorClientSession
+    cursor: int
+    position: str
+
+    async def next(self) -> Sequence[EventBatch]:
+        """What has happened since; at least one batch, if only a bookmark.
+
+        Raises:
+            HistoryLost, StoreUnavailable.
+
+        """
+        try:
+            # No deadline of the driver here: it would replace the time that the server waits. The
+            # socket has one.
+            batch = await cursor.get_more(
+                self.connection,
+                "instances",
+                self.cursor,
+                batch_size=_BATCH_EVENTS,
+                wait_ms=_WAIT_MS,
+                session=self.session,
+            )
+        except PyMongoError as error:
+            self.cursor = 0
+            raise history_error(error) from error
+        self.cursor = batch.cursor
+        if not batch.cursor:
+            # Dropped or renamed: what comes after it is another history.
+            raise HistoryLost
+        self.position = positions.of_token(batch.details["postBatchResumeToken"])
+        return list(_batches(batch.documents, self.position))
+
+    async def close(self) -> None:
+        """Let the server forget the cursor; a read that is under way ends by that too."""
+        try:
+            if self.cursor:
+                with database_call(_CLOSE_SECONDS):
+                    await cursor.kill(self.connection, "instances", self.cursor)
+        except StoreUnavailable:
+            pass  # it forgets by itself, after ten idle minutes
+        finally:
+            await self.session.end_session()
+
+
+@asynccontextmanager
+async def _open(connection: Connection, position: str | None) -> AsyncIterator[_Stream]:
+    start = {} if position is None else positions.start_option(position)
+    # The cursor lives in a session, which each of its reads must name.
+    session = await connection.client.start_session(causal_consistency=False)
+    stream = _Stream(connection, session, 0, position or "")
+    try:
+        with _opening(position):
+            batch = await cursor.aggregate(
+                connection,
+                "instances",
+                [{"$changeStream": {"fullDocument": "required", **start}}, *_EVENTS],
+                batch_size=0,
+                session=session,
+            )
+        stream.cursor = batch.cursor
+        if position is None:
+            stream.position = positions.of_token(batch.details["postBatchResumeToken"])
+        elif positions.time_of(position).time > batch.reply["operationTime"].time:
+            raise ResumeTokenInvalid
+        yield stream
+    finally:
+        await stream.close()
+
+
+@contextmanager
+def _opening(position: str | None) -> Iterator[None]:
+    try:
+        with pymongo.timeout(CALL_SECONDS):
+            yield
+    except PyMongoError as error:
+        told = history_error(error)
+        # The server knows many words for a token that it never gave out.
+        refused = isinstance(error, OperationFailure) and not is_outage(error)
+        if position is not None and refused and not isinstance(told, HistoryLost):
+            raise ResumeTokenInvalid from error
+        raise told from error
+
+
+def _batches(documents: Sequence[Document], position: str) -> Iterator[EventBatch]:
+    """The events in batches of bounded weight; the last one ends at the position."""
+    events: list[Event] = []
+    weight = 0
+    for document in documents:
+        event = _event(document)
+        if event is None or event.instance is None:
+            continue
+        if weight >= RESPONSE_MAX_BYTES:
+            yield EventBatch(events, events[-1].position)
+            events, weight = [], 0
+        events.append(event)
+        weight += len(event.instance.parameters) + len(event.instance.result)
+    yield EventBatch(events, position)
+
+
+def _event(document: Document) -> Event | None:
+    instance = readable(document["fullDocument"])
+    if instance is None:
+        return None
+    is_new = document["operationType"] == "insert"
+    return Event(
+        type=EventType.CREATED if is_new else EventType.UPDATED,
+        instance=instance,
+        event_time=to_instant(document["wallTime"]),
+        position=positions.of_token(document["_id"]),
+    )

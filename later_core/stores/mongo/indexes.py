@@ -1,0 +1,108 @@
+"""Collections and indexes: few, since each one is paid on every insert.
+
+``due`` carries everything that is read in order or counted: the pull of the window is answered from
+it alone, a list merges one run of it for each state, counts and the search for running instances
+walk it. A partial index of the pending ones beside another for lists cost 8 to 15 % of the inserts
+and gained nothing.
+
+``retention`` is the TTL index. It is partial on the ended states, so that the server can remove
+nothing that has not ended, whatever the age.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from pymongo import IndexModel
+from pymongo.errors import OperationFailure
+
+from later_core.model.state import FINAL_STATES
+from later_core.stores.mongo.connection import Connection, Document
+from later_core.stores.mongo.errors import (
+    BUILD_SECONDS,
+    NAMESPACE_EXISTS,
+    code_of,
+    database_call,
+)
+from later_core.stores.mongo.queries import DUE_INDEX
+
+RETENTION_INDEX = "retention"
+
+#: Longer than any process sleeps before it beats again: until then it is known to be dead.
+_DEAD_NODES_KEPT = timedelta(days=30)
+
+#: The server keeps it as a 32-bit number of seconds.
+_LONGEST = 2**31 - 1
+
+_POST_IMAGES: Document = {"changeStreamPreAndPostImages": {"enabled": True}}
+
+_DUE = IndexModel(
+    [("state", 1), ("execution_time", 1), ("_id", 1), ("task", 1), ("bucket", 1)], name=DUE_INDEX
+)
+
+
+async def prepare(connection: Connection, *, retention: timedelta) -> None:
+    """Make what is missing, and set the retention. Safe on several nodes at once.
+
+    Raises:
+        StoreUnavailable.
+
+    """
+    with database_call(BUILD_SECONDS):
+        await _prepare_instances(connection)
+        await connection.instances.create_indexes([_DUE])
+        await _prepare_expiry(
+            connection,
+            "instances",
+            key="execution_time",
+            name=RETENTION_INDEX,
+            seconds=_whole_seconds(retention),
+            only={"state": {"$in": sorted(state.value for state in FINAL_STATES)}},
+        )
+        await _prepare_expiry(
+            connection,
+            "nodes",
+            key="dead_time",
+            name="dead",
+            seconds=_whole_seconds(_DEAD_NODES_KEPT),
+            only={"state": "DEAD"},
+        )
+
+
+async def _prepare_instances(connection: Connection) -> None:
+    try:
+        await connection.command({"create": "instances", **_POST_IMAGES})
+    except OperationFailure as error:
+        if code_of(error) != NAMESPACE_EXISTS:
+            raise
+        # From a restored dump, say, which knows nothing of the option.
+        await connection.command({"collMod": "instances", **_POST_IMAGES})
+
+
+async def _prepare_expiry(
+    connection: Connection, collection: str, *, key: str, name: str, seconds: int, only: Document
+) -> None:
+    """A TTL index of this name, with this many seconds whatever it had before."""
+    options: dict[str, Any] = {"expireAfterSeconds": seconds, "partialFilterExpression": only}
+    known = await connection.database[collection].index_information()
+    if name not in known:
+        try:
+            await connection.database[collection].create_indexes(
+                [IndexModel([(key, 1)], name=name, **options)]
+            )
+        except OperationFailure:
+            # Another node may have made it in between, with another retention.
+            known = await connection.database[collection].index_information()
+            if name not in known:
+                raise
+        else:
+            return
+    if known[name].get("expireAfterSeconds") != seconds:
+        index = {"name": name, "expireAfterSeconds": seconds}
+        await connection.command({"collMod": collection, "index": index})
+
+
+def _whole_seconds(duration: timedelta) -> int:
+    """Rounded up: rather too long than too short."""
+    return min(-(-duration // timedelta(seconds=1)), _LONGEST)

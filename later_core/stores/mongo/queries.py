@@ -1,0 +1,80 @@
+"""Filters and places in a list, as queries that the index ``due`` answers in order.
+
+The index is {state, execution_time, _id, task, bucket}. Each state is a run of it in order of
+(execution_time, _id), and the server merges the runs; nothing is sorted in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from later_core.model.instant import round_up
+from later_core.model.query import Filter
+from later_core.model.state import State
+from later_core.stores.mongo.connection import Document
+from later_core.stores.mongo.documents import label_of
+
+DUE_INDEX = "due"
+
+IN_ORDER: Document = {"execution_time": 1, "_id": 1}
+
+#: A record with a date that no datetime holds, or an id that is no string, is never met: it could
+#: not be a place to go on from, and would hide what lies behind it.
+_EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+_ANY_STRING: Document = {"$gte": ""}
+
+
+def matching(filter: Filter, *, after: tuple[datetime, str] | None) -> Document:
+    """The instances that a filter lets through, behind a place in their order."""
+    query = _in_times(
+        filter.states or list(State),
+        # Half-open, in whole milliseconds: t >= s and t < e hold for the next whole ones too.
+        start=None if filter.start_time is None else round_up(filter.start_time),
+        after=after,
+    )
+    query["execution_time"]["$lt"] = (
+        _LATEST if filter.end_time is None else round_up(filter.end_time)
+    )
+    if filter.tasks:
+        query["task"] = {"$in": sorted(filter.tasks)}
+    if filter.labels:
+        query["labels"] = {"$all": [label_of(key, value) for key, value in filter.labels.items()]}
+    if filter.schedule_id is not None:
+        query["schedule_id"] = filter.schedule_id
+    return query
+
+
+def due(
+    tasks: Collection[str],
+    *,
+    since: datetime | None,
+    until: datetime,
+    after: tuple[datetime, str] | None,
+) -> Document:
+    """PENDING instances of these tasks, since <= execution_time <= until."""
+    query = _in_times(
+        [State.PENDING], start=None if since is None else round_up(since), after=after
+    )
+    query["execution_time"]["$lte"] = until
+    query["task"] = {"$in": sorted(tasks)}
+    return query
+
+
+def _in_times(
+    states: Collection[State], *, start: datetime | None, after: tuple[datetime, str] | None
+) -> Document:
+    lower = start or _EARLIEST
+    query: Document = {
+        "state": {"$in": [state.value for state in states]},
+        "execution_time": {"$gte": lower},
+        "_id": _ANY_STRING,
+    }
+    if after is not None:
+        time, id = after
+        query["execution_time"]["$gte"] = max(lower, time)
+        # Becomes two exact ranges of the index for each state: the rest of that millisecond, and
+        # what is later. Thus a page costs the same however many are due at one moment.
+        query["$or"] = [{"execution_time": {"$gt": time}}, {"_id": {"$gt": id}}]
+    return query

@@ -1,0 +1,108 @@
+"""What the server must be: a replica set, new enough, with a schema that this version knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
+
+from later_core.errors import DatabaseTooOld, Misconfigured, SchemaTooNew, StandaloneServer
+from later_core.stores.mongo.connection import Connection
+from later_core.stores.mongo.errors import code_of, database_call
+
+#: The first with a TTL index that is partial on ``$in``, and with post-images.
+_NEEDED = (6, 0)
+
+#: Of documents, indexes and collections together. Version 1 is the first.
+SCHEMA_VERSION = 1
+
+_SCHEMA_ID = "schema"
+
+# Codes of the server.
+_UNAUTHORIZED = 13
+_AUTHENTICATION_FAILED = 18
+
+
+async def check_server(connection: Connection) -> None:
+    """Refuse a server that could not keep the promises.
+
+    Raises:
+        StoreUnavailable: it does not answer.
+        StandaloneServer, DatabaseTooOld: a person must act.
+        Misconfigured: its replica set is not initiated, or it refuses the credentials.
+
+    """
+    with database_call(), _told_to_people(connection):
+        hello = await connection.admin({"hello": 1})
+        is_router = hello.get("msg") == "isdbgrid"
+        if not is_router and "setName" not in hello:
+            raise StandaloneServer
+        build = await connection.admin({"buildInfo": 1})
+        if tuple(build["versionArray"][:2]) < _NEEDED:
+            raise DatabaseTooOld(str(build["version"]), _dotted(_NEEDED))
+        # The first that is refused to strangers: hello and buildInfo answer anyone.
+        await connection.command({"listCollections": 1, "nameOnly": True})
+        if not is_router:
+            await _check_compatibility(connection)
+
+
+async def _check_compatibility(connection: Connection) -> None:
+    """A new server may be told to behave as an older one."""
+    parameter = "featureCompatibilityVersion"
+    try:
+        reply = await connection.admin({"getParameter": 1, parameter: 1})
+    except OperationFailure as error:
+        if code_of(error) == _UNAUTHORIZED:
+            return  # a right that Later does not need otherwise
+        raise
+    found = str(reply[parameter]["version"])
+    if tuple(int(part) for part in found.split(".")[:2]) < _NEEDED:
+        raise DatabaseTooOld(f"set to be compatible with {found}", _dotted(_NEEDED))
+
+
+async def check_schema(connection: Connection) -> None:
+    """Write the schema version into a new database; refuse a newer one than this version knows.
+
+    Raises:
+        SchemaTooNew, StoreUnavailable.
+
+    """
+    with database_call():
+        await connection.meta.update_one(
+            {"_id": _SCHEMA_ID}, {"$setOnInsert": {"version": SCHEMA_VERSION}}, upsert=True
+        )
+        record = await connection.meta.find_one({"_id": _SCHEMA_ID})
+    found = int(record["version"]) if record else SCHEMA_VERSION
+    if found > SCHEMA_VERSION:
+        raise SchemaTooNew(found, SCHEMA_VERSION)
+
+
+@contextmanager
+def _told_to_people(connection: Connection) -> Iterator[None]:
+    """Tell apart what only a person can mend from what may pass by itself."""
+    try:
+        yield
+    except ServerSelectionTimeoutError as error:
+        if _awaits_initiation(connection):
+            raise Misconfigured(
+                "the replica set of MongoDB is not initiated: run once"
+                " mongosh --eval 'rs.initiate()'"
+            ) from error
+        raise
+    except PyMongoError as error:
+        if code_of(error) in {_UNAUTHORIZED, _AUTHENTICATION_FAILED}:
+            raise Misconfigured(
+                "MongoDB refuses the credentials of LATER_MONGODB_URI: check the user, the"
+                " password and authSource; the user needs readWrite and dbAdmin on the database"
+            ) from error
+        raise
+
+
+def _awaits_initiation(connection: Connection) -> bool:
+    servers = connection.client.delegate.topology_description.server_descriptions().values()
+    return any(server.server_type_name == "RSGhost" for server in servers)
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(str(part) for part in version)

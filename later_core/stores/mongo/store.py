@@ -1,0 +1,146 @@
+"""The Store promise, kept by MongoDB: which file keeps which part of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+
+from later_core.errors import StoreUnavailable
+from later_core.model.event import EventBatch
+from later_core.model.instance import Instance
+from later_core.model.node import Node
+from later_core.model.outcome import Ending
+from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
+from later_core.ports.clock import Clock
+from later_core.ports.store import Aborted, InsertResult, Snapshot, Store
+from later_core.stores.mongo import (
+    attempts,
+    changes,
+    claims,
+    due,
+    feed,
+    indexes,
+    inserts,
+    listing,
+    nodes,
+    recovery,
+    requirements,
+)
+from later_core.stores.mongo.connection import Connection, connect
+from later_core.stores.mongo.documents import to_instant
+from later_core.stores.mongo.errors import database_call
+from later_core.stores.mongo.snapshot import snapshot
+
+
+class MongoStore(Store):
+    """All of it in one database. No call takes longer than about ten seconds, however far away the
+    database is; reads that may have to walk far take up to thirty.
+
+    ``clock`` measures pauses on this machine; instants that decide are the database's.
+    """
+
+    def __init__(self, *, uri: str, database: str, retention: timedelta, clock: Clock) -> None:
+        self._uri = uri
+        self._database = database
+        self._retention = retention
+        self._clock = clock
+        self._opened: Connection | None = None
+
+    async def open(self) -> None:
+        connection = connect(self._uri, self._database)
+        try:
+            await requirements.check_server(connection)
+            await requirements.check_schema(connection)
+            await indexes.prepare(connection, retention=self._retention)
+        except BaseException:
+            connection.client.close()
+            raise
+        self._opened = connection
+
+    async def close(self) -> None:
+        if self._opened is not None:
+            self._opened.client.close()
+            self._opened = None
+
+    async def now(self) -> datetime:
+        with database_call():
+            hello = await self._connection.admin({"hello": 1})
+        return to_instant(hello["localTime"])
+
+    # -- what people ask ---------------------------------------------------------------------
+
+    async def insert(self, instances: Sequence[Instance]) -> Sequence[InsertResult]:
+        return await inserts.insert(self._connection, instances)
+
+    async def get(self, id: str) -> Instance | None:
+        return await listing.get(self._connection, id)
+
+    async def list(self, filter: Filter, *, after: PageKey | None, limit: int) -> Page:
+        return await listing.list_page(self._connection, filter, after=after, limit=limit)
+
+    async def abort(self, id: str) -> Aborted:
+        return await changes.abort(self._connection, id)
+
+    async def reschedule(
+        self, id: str, execution_time: datetime, *, revision: int | None
+    ) -> Instance:
+        return await changes.reschedule(self._connection, id, execution_time, revision=revision)
+
+    async def retry(self, id: str, execution_time: datetime) -> Instance:
+        return await changes.retry(self._connection, id, execution_time)
+
+    async def counts(self, installed: Collection[str]) -> Counts:
+        return await listing.counts(self._connection, installed)
+
+    # -- what time asks ----------------------------------------------------------------------
+
+    async def due(
+        self,
+        *,
+        tasks: Collection[str],
+        since: datetime | None,
+        until: datetime,
+        after: DueEntry | None,
+        limit: int,
+    ) -> Sequence[DueEntry]:
+        return await due.due_entries(
+            self._connection, tasks=tasks, since=since, until=until, after=after, limit=limit
+        )
+
+    async def claim(self, ids: Sequence[str], *, node: str, until: datetime) -> Sequence[Instance]:
+        return await claims.claim(self._connection, self._clock, ids, node=node, until=until)
+
+    async def started(self, starts: Mapping[tuple[str, int], datetime], *, node: str) -> None:
+        await attempts.started(self._connection, starts, node=node)
+
+    async def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:
+        return await attempts.finish(self._connection, endings)
+
+    # -- nodes -------------------------------------------------------------------------------
+
+    async def beat(self, node: Node, *, lease: timedelta) -> datetime | None:
+        return await nodes.beat(self._connection, node, lease=lease)
+
+    async def leave(self, node: str) -> None:
+        await nodes.leave(self._connection, node)
+
+    async def recover(self, *, limit: int) -> Sequence[Instance]:
+        return await recovery.recover(self._connection, limit=limit)
+
+    async def reclaim(self, node: str, running: Collection[tuple[str, int]]) -> Sequence[Instance]:
+        return await claims.reclaim(self._connection, node, running)
+
+    # -- history -----------------------------------------------------------------------------
+
+    def follow(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
+        return feed.follow(self._connection, position)
+
+    def snapshot(self, filter: Filter) -> AbstractAsyncContextManager[Snapshot]:
+        return snapshot(self._connection, self._clock, filter)
+
+    @property
+    def _connection(self) -> Connection:
+        if self._opened is None:
+            raise StoreUnavailable("the store is closed")
+        return self._opened
