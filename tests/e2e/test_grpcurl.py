@@ -1,0 +1,133 @@
+"""The real grpcurl against the real server: what a person can do with no client of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SERVICE = "later.v1.InstanceService"
+
+
+class Grpcurl:
+    """grpcurl with the address of the server."""
+
+    def __init__(self, binary: Path, address: str) -> None:
+        self._command = (str(binary), "-plaintext")
+        self._address = address
+
+    async def text(self, *arguments: str, data: Any = None, code: int = 0) -> str:
+        """What it prints; it must end with that exit code."""
+        flags = () if data is None else ("-d", json.dumps(data))
+        process = await asyncio.create_subprocess_exec(
+            *(*self._command, *flags, self._address, *arguments), stdout=PIPE, stderr=PIPE
+        )
+        async with asyncio.timeout(30):
+            output, errors = await process.communicate()
+        assert process.returncode == code, errors.decode()
+        return (output or errors).decode()
+
+    async def call(self, method: str, data: Any) -> Any:
+        """The answer of a method of InstanceService."""
+        return json.loads(await self.text(f"{SERVICE}/{method}", data=data))
+
+    @asynccontextmanager
+    async def stream(self, method: str, data: Any) -> AsyncIterator[AsyncIterator[Any]]:
+        """The messages of a stream, as they come."""
+        process = await asyncio.create_subprocess_exec(
+            *(*self._command, "-d", json.dumps(data), self._address, f"{SERVICE}/{method}"),
+            stdout=PIPE,
+        )
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(40), aclosing(_messages(process.stdout)) as messages:
+                yield messages
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+async def _messages(output: asyncio.StreamReader) -> Any:
+    """Pretty-printed JSON objects, one after the other."""
+    text = ""
+    while line := await output.readline():
+        text += line.decode()
+        if line.startswith(b"}"):
+            yield json.loads(text)
+            text = ""
+
+
+@pytest.fixture
+def run(grpcurl: Path, server: Any) -> Grpcurl:
+    return Grpcurl(grpcurl, server.address)
+
+
+async def until(ask: Callable[[], Awaitable[Any]], state: str) -> Any:
+    async with asyncio.timeout(20):
+        while True:
+            answer = (await ask())["instance"]
+            if answer["state"] == state:
+                return answer
+
+
+async def test_reflection_lists_and_describes_the_services(run: Grpcurl) -> None:
+    services = (await run.text("list")).split()
+    assert {
+        SERVICE,
+        "later.v1.TaskService",
+        "later.v1.AdminService",
+        "grpc.health.v1.Health",
+        "grpc.channelz.v1.Channelz",
+        "grpc.reflection.v1alpha.ServerReflection",
+    } <= set(services)
+    assert f"{SERVICE}.CreateInstance" in await run.text("list", SERVICE)
+    assert "execution_time" in await run.text("describe", "later.v1.CreateInstanceRequest")
+
+
+async def test_create_get_list_and_run_with_json_and_delay(run: Grpcurl) -> None:
+    created = await run.call(
+        "CreateInstance",
+        {"id": "hello", "task": "echo", "json": {"message": "hello"}, "delay": "1.5s"},
+    )
+    assert created["instance"]["state"] == "STATE_PENDING"
+
+    ended = await until(lambda: run.call("GetInstance", {"id": "hello"}), "STATE_SUCCEEDED")
+    assert ended["startTime"] >= ended["executionTime"]
+
+    page = await run.call("ListInstances", {"filter": {"tasks": ["echo"]}})
+    assert [instance["id"] for instance in page["instances"]] == ["hello"]
+
+
+async def test_watch_and_abort(run: Grpcurl) -> None:
+    await run.call(
+        "CreateInstance", {"id": "later", "task": "echo", "json": {"message": "x"}, "delay": "600s"}
+    )
+    async with run.stream("WatchInstances", {"include_existing": True}) as messages:
+        events: list[Any] = []
+        aborted: Any = None
+        async for message in messages:
+            events += message.get("events", [])
+            if events and aborted is None:
+                aborted = await run.call("AbortInstance", {"id": "later"})
+            if len(events) == 2:
+                break
+    assert aborted["previousState"] == "STATE_PENDING"
+    assert [(event["type"], event["instance"]["state"]) for event in events] == [
+        ("EVENT_TYPE_EXISTING", "STATE_PENDING"),
+        ("EVENT_TYPE_UPDATED", "STATE_ABORTED"),
+    ]
+
+
+async def test_a_wrong_request_is_answered_by_a_status_that_names_the_field(run: Grpcurl) -> None:
+    refused = await run.text(f"{SERVICE}/CreateInstance", data={"delay": "-1s"}, code=67)
+    assert "InvalidArgument" in refused
+    assert "task" in refused
+    missing = await run.text(f"{SERVICE}/GetInstance", data={"id": "nobody"}, code=69)
+    assert "NotFound" in missing
