@@ -11,7 +11,7 @@ import click
 from later_core.cli.failure import FAILED, say_error
 from later_core.cli.group import Top
 from later_core.cli.instances import show_instance
-from later_core.cli.options import due, due_options, duration_option, json_option, labels_option
+from later_core.cli.options import due, due_options, duration_option, labels_option, server_options
 from later_core.cli.session import converse
 from later_core.cli.waiting import wait_for_end
 from later_core.client.client import Client
@@ -60,7 +60,7 @@ _DELIVERIES = {
     help="What becomes of it if its server dies while it runs.",
 )
 @click.option("--wait", is_flag=True, help="Follow it to its end; exit code 1 unless it succeeded.")
-@json_option
+@server_options
 @click.pass_obj
 def create(top: Top, /, *, wait: bool, as_json: bool, **words: Any) -> None:
     """Create an instance: run TASK with PARAMETERS at a time (now, unless --at or --in is given).

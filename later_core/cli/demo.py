@@ -88,7 +88,13 @@ async def _demonstrate(
     whole = asyncio.current_task()
     assert whole is not None
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, whole.cancel)
+    terminated = asyncio.Event()
+
+    def terminate() -> None:
+        terminated.set()
+        whole.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, terminate)
     address: asyncio.Future[str] = loop.create_future()
     stop = asyncio.Event()
     try:
@@ -98,8 +104,9 @@ async def _demonstrate(
                 await _run_instances(client, board, count=count, seconds=seconds)
             stop.set()
     except asyncio.CancelledError:
-        # Ctrl-C is turned into 130 by ``run``; this is what SIGTERM becomes.
-        raise click.exceptions.Exit(_TERMINATED) from None
+        if terminated.is_set():
+            raise click.exceptions.Exit(_TERMINATED) from None
+        raise
 
 
 async def _run_instances(client: Client, board: Board, *, count: int, seconds: float) -> None:

@@ -41,7 +41,7 @@ def _report(error: BaseException) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
     if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else FAILED
+        return _exit_code(error)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code
@@ -49,6 +49,14 @@ def _report(error: BaseException) -> int:
         raise error
     say_error(_sentence(error))
     return _code(error)
+
+
+def _exit_code(error: SystemExit) -> int:
+    """What ``sys.exit`` of a plugin's command means, by Python's own rules."""
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    say_error(str(error.code))
+    return FAILED
 
 
 def _innermost(error: BaseException) -> BaseException:
@@ -63,7 +71,7 @@ def _sentence(error: BaseException) -> str:
         hint = ""
         if isinstance(error, click.UsageError) and error.ctx is not None:
             hint = f" (try '{error.ctx.command_path} --help')"
-        return error.format_message() + hint
+        return error.format_message().rstrip(".") + hint
     if isinstance(error, UnicodeError):
         return "an argument is not valid UTF-8"
     if isinstance(error, LaterError) or _is_rpc_error(error):

@@ -11,7 +11,7 @@ import click
 
 from later_core.cli.group import Top
 from later_core.cli.installation import config_option, prepare, set_option
-from later_core.cli.options import json_option
+from later_core.cli.options import json_option, server_options
 from later_core.cli.output import print_details, print_json, print_table, state_text
 from later_core.cli.session import converse
 from later_core.cli.times import iso, millis, relative
@@ -53,7 +53,7 @@ def plugins(assigned: Sequence[str], config: Path | None, *, as_json: bool) -> N
 
 
 @click.command()
-@json_option
+@server_options
 @click.pass_obj
 def stats(top: Top, *, as_json: bool) -> None:
     """Show how many instances there are in each state, and how the server that answers fares."""

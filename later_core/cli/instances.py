@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from later_core.cli.group import Top
-from later_core.cli.options import build_filter, due, due_options, filter_options, json_option
+from later_core.cli.options import build_filter, due, due_options, filter_options, server_options
 from later_core.cli.output import (
     INSTANCE_COLUMNS,
     instance_details,
@@ -49,7 +49,7 @@ def _converse_and_show(
 
 @click.command()
 @click.argument("id")
-@json_option
+@server_options
 @click.pass_obj
 def get(top: Top, id: str, *, as_json: bool) -> None:
     """Show the instance ID as it is now."""
@@ -65,7 +65,7 @@ def get(top: Top, id: str, *, as_json: bool) -> None:
     show_default=True,
     help="At most so many; 0: all.",
 )
-@json_option
+@server_options
 @click.pass_obj
 def list_(top: Top, /, limit: int, *, as_json: bool, **conditions: Any) -> None:
     """List the instances that meet all conditions, in order of execution time."""
@@ -113,7 +113,7 @@ def _say_more(*, has_more: bool, limit: int) -> None:
 
 @click.command()
 @click.argument("id")
-@json_option
+@server_options
 @click.pass_obj
 def abort(top: Top, id: str, *, as_json: bool) -> None:
     """Abort the instance ID: a pending one never starts, a running one is cancelled."""
@@ -132,7 +132,7 @@ def abort(top: Top, id: str, *, as_json: bool) -> None:
 @click.option(
     "--revision", type=click.IntRange(min=1), help="Only if it is still at this revision."
 )
-@json_option
+@server_options
 @click.pass_obj
 def reschedule(
     top: Top,
@@ -155,7 +155,7 @@ def reschedule(
 @click.command()
 @click.argument("id")
 @due_options
-@json_option
+@server_options
 @click.pass_obj
 def retry(top: Top, id: str, at: When | None, in_: timedelta | None, *, as_json: bool) -> None:
     """Run the ended instance ID again: now, or at another time."""

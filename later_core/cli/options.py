@@ -9,6 +9,7 @@ from typing import Any, TypedDict, TypeVar
 
 import click
 
+from later_core.cli.group import Top
 from later_core.cli.times import When, parse_instant, parse_when
 from later_core.model.duration import parse_duration
 from later_core.model.query import Filter
@@ -60,6 +61,26 @@ def labels_option(*, help: str) -> Callable[[_F], _F]:
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="JSON, one object a line, named as in the .proto."
 )
+
+
+def _set_address(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.obj = Top(address=value)
+
+
+def server_options(command: _F) -> _F:
+    """``--json`` and, as people write it behind the command too, ``--address``."""
+    return _all(
+        command,
+        json_option,
+        click.option(
+            "--address",
+            metavar="HOST:PORT",
+            expose_value=False,
+            callback=_set_address,
+            help="The server to talk to, as before the command.",
+        ),
+    )
 
 
 def due_options(command: _F) -> _F:

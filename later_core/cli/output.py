@@ -30,12 +30,31 @@ STATE_STYLES: Mapping[State, str] = {
 }
 
 
+class _Out(Console):
+    """rich would end the process by itself where nobody reads; ``failure`` knows what to do then."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Standard output, as wide as the terminal; plain and endless where there is none."""
-    out = Console(highlight=False, markup=False, emoji=False)
-    return out if out.is_terminal else Console(
-        highlight=False, markup=False, emoji=False, width=_ENDLESS
-    )  # fmt: skip
+    out = _Out(highlight=False, markup=False, emoji=False)
+    if not out.is_terminal:
+        out = _Out(highlight=False, markup=False, emoji=False, width=_ENDLESS)
+    return out
+
+
+def _print(table: Table) -> None:
+    """Without the blanks that fill up the last column where no terminal needs them."""
+    out = console()
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as captured:
+        out.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def print_json(record: Mapping[str, Any]) -> None:
@@ -45,13 +64,12 @@ def print_json(record: Mapping[str, Any]) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     """Columns with a heading each; the widths follow what is in them."""
-    out = console()
     table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    out.print(table, soft_wrap=False)
+    _print(table)
 
 
 def print_details(pairs: Iterable[tuple[str, str | Text]]) -> None:
@@ -62,7 +80,7 @@ def print_details(pairs: Iterable[tuple[str, str | Text]]) -> None:
     for name, value in pairs:
         if value:
             table.add_row(name, value if isinstance(value, Text) else Text(value))
-    console().print(table)
+    _print(table)
 
 
 def state_text(state: State) -> Text:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import structlog
 
+from later_core.cli.failure import INTERRUPTED
 from later_core.cli.installation import config_option, prepare, set_option
 from later_core.cli.session import run
 from later_core.settings import Settings, assignments, flag_name
@@ -63,26 +64,29 @@ def serve(assigned: Sequence[str], config: Path | None, **flags: str | None) -> 
 async def _until_signalled(settings: Settings, catalog: Catalog) -> None:
     from later_core.app import serve as serve_until
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stop, ready, hurried = asyncio.Event(), asyncio.Event(), asyncio.Event()
     whole = asyncio.current_task()
     assert whole is not None
 
     def end() -> None:
         if stop.is_set():
             _log.warning("stopping at once")
-            whole.cancel()
+            hurried.set()
         stop.set()
+        # Before it serves there is nothing to bring to an end in order, only something to wait for.
+        if hurried.is_set() or not ready.is_set():
+            whole.cancel()
 
+    def say_ready(address: str) -> None:
+        _log.info("serving", address=address)
+        ready.set()
+
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
     try:
-        await serve_until(
-            settings,
-            catalog,
-            ready=lambda address: _log.info("serving", address=address),
-            stop=stop,
-        )
+        await serve_until(settings, catalog, ready=say_ready, stop=stop)
     except asyncio.CancelledError:
-        # Only ``end`` cancels, at the second signal; what it cut short is retried elsewhere or later.
-        raise click.exceptions.Exit(130) from None
+        # Only ``end`` cancels; what a second signal cuts short is retried elsewhere or later.
+        if hurried.is_set():
+            raise click.exceptions.Exit(INTERRUPTED) from None

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from later_core.cli.failure import INTERRUPTED
 from later_core.cli.group import Top
 from later_core.client.client import Client
 
@@ -32,4 +33,4 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
-        raise click.exceptions.Exit(130) from None
+        raise click.exceptions.Exit(INTERRUPTED) from None

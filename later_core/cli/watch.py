@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from later_core.cli.group import Top
-from later_core.cli.options import build_filter, filter_options, json_option
+from later_core.cli.options import build_filter, filter_options, server_options
 from later_core.cli.output import console, event_line, print_json
 from later_core.cli.session import converse
 from later_core.cli.times import spell
@@ -26,7 +26,7 @@ from later_core.model.event import EventBatch
 @click.option("--resume-token", help="Continue behind this point: the last resumeToken of --json.")
 @click.option("--bookmarks", is_flag=True, help="With --json: also print tokens without events.")
 @click.option("--limit", type=click.IntRange(min=1), help="Leave after so many events.")
-@json_option
+@server_options
 @click.pass_obj
 def watch(top: Top, /, *, as_json: bool, **words: Any) -> None:
     """Follow the changes of the instances that meet all conditions, until Ctrl-C.
