@@ -20,6 +20,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from later_core.client.client import Client
+from later_core.client.errors import SERVER_UNREACHABLE, RpcError
 from later_core.model.instance import Instance, NewInstance
 from later_core.model.state import State
 from later_core.ports.clock import SystemClock
@@ -169,10 +170,19 @@ class Ledger:
         counts: Mapping[State, int] = {}
         try:
             async with asyncio.timeout(seconds):
-                while not holds(counts := (await client.stats()).counts.states):
+                while not holds(counts := await self._counts(client)):
                     await CLOCK.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"the states did not come about: {dict(counts)}") from None
+
+    async def _counts(self, client: Client) -> Mapping[State, int]:
+        while True:
+            try:
+                return (await client.stats()).counts.by_state
+            except RpcError as error:
+                if error.reason != SERVER_UNREACHABLE:
+                    raise
+                await CLOCK.sleep(0.1)  # the channel finds its way back after a restart
 
     async def until_ended(self, client: Client, seconds: float = 60) -> dict[str, Instance]:
         """All there are by id, once nothing is pending and nothing runs."""

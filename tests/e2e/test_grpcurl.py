@@ -99,7 +99,7 @@ async def test_create_get_list_and_run_with_json_and_delay(run: Grpcurl) -> None
     assert created["instance"]["state"] == "STATE_PENDING"
 
     ended = await until(lambda: run.call("GetInstance", {"id": "hello"}), "STATE_SUCCEEDED")
-    assert ended["startTime"] >= ended["executionTime"]
+    assert ended["start_time"] >= ended["execution_time"]
 
     page = await run.call("ListInstances", {"filter": {"tasks": ["echo"]}})
     assert [instance["id"] for instance in page["instances"]] == ["hello"]
@@ -118,7 +118,7 @@ async def test_watch_and_abort(run: Grpcurl) -> None:
                 aborted = await run.call("AbortInstance", {"id": "later"})
             if len(events) == 2:
                 break
-    assert aborted["previousState"] == "STATE_PENDING"
+    assert aborted["previous_state"] == "STATE_PENDING"
     assert [(event["type"], event["instance"]["state"]) for event in events] == [
         ("EVENT_TYPE_EXISTING", "STATE_PENDING"),
         ("EVENT_TYPE_UPDATED", "STATE_ABORTED"),
