@@ -92,9 +92,14 @@ def to_status(error: BaseException, *, brief: bool = False) -> status_pb2.Status
     return status
 
 
-def trailing_metadata(status: status_pb2.Status) -> tuple[tuple[str, bytes], ...]:
+def trailing_metadata(status: status_pb2.Status) -> tuple[tuple[str, str | bytes], ...]:
     """What carries the details of a status beside its code and message."""
-    return ((STATUS_DETAILS_KEY, status.SerializeToString()),)
+    details = (STATUS_DETAILS_KEY, status.SerializeToString())
+    if status.code == grpc.StatusCode.UNAVAILABLE.value[0]:
+        # Channels repeat a call by themselves when the connection broke. Here the server has
+        # already waited for the database: to do so three times over helps nobody (gRFC A6).
+        return details, ("grpc-retry-pushback-ms", "-1")
+    return (details,)
 
 
 def _internal() -> status_pb2.Status:
