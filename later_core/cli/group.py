@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -72,7 +73,10 @@ class LazyGroup(click.Group):
         if not self._is_extended:
             self._is_extended = True
             from later_core.catalog import Catalog
+            from later_core.telemetry import configure_logging
 
+            # A warning about a plugin must not stand in what a command answers on stdout.
+            configure_logging(verbose=0, format="auto", stream=sys.stderr)
             Catalog.discover().extend_cli(self)
 
 

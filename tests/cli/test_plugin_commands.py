@@ -1,5 +1,6 @@
 """Commands that a plugin adds."""
 
+import json
 import os
 import subprocess
 import sys
@@ -67,3 +68,11 @@ def test_a_plugin_that_fails_to_add_its_commands_leaves_the_others_and_is_listed
     assert "echo" in done.stdout
     assert "later-plugin-greeting" in done.stdout
     assert "no commands today" in done.stdout
+
+
+def test_warnings_about_a_plugin_stay_out_of_the_json(install):
+    done = install("raise ImportError('gone')", "plugins", "--json")
+    (record,) = [json.loads(line) for line in done.stdout.splitlines()]
+    (rejected,) = record["rejectedPlugins"]
+    assert rejected["distribution"] == "later-plugin-greeting"
+    assert "gone" in rejected["reason"]
