@@ -1,0 +1,201 @@
+"""What the client sends the server reads, and what the server sends the client reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from later_core.model.event import Event, EventBatch, EventType
+from later_core.model.instance import Delivery, Instance, InstanceError, NewInstance
+from later_core.model.instant import from_millis
+from later_core.model.limits import RESPONSE_MAX_BYTES
+from later_core.model.query import Counts, Filter
+from later_core.model.retry import RetryPolicy
+from later_core.model.state import State
+from later_core.model.stats import Lateness, Stats
+from later_core.ports.tasks import RejectedPlugin
+from later_core.rpc import convert, convert_events, convert_inventory
+from later_core.rpc.v1 import later_pb2 as pb
+from later_core.rpc.validation import check
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
+NAME = st.from_regex(r"[A-Za-z0-9]{1,20}", fullmatch=True)
+INSTANT = st.integers(0, 221_845_391_999_999).map(from_millis)
+SPAN = st.integers(1, 3_153_600_000_000).map(lambda millis: timedelta(milliseconds=millis))
+LABELS = st.dictionaries(NAME, TEXT, max_size=3)
+BACKOFFS = st.tuples(SPAN, SPAN).map(sorted)
+RETRY = st.builds(
+    lambda attempts, backoffs, multiplier: RetryPolicy(
+        max_attempts=attempts,
+        min_backoff=backoffs[0],
+        max_backoff=backoffs[1],
+        multiplier=multiplier,
+    ),
+    st.integers(1, 1000),
+    BACKOFFS,
+    st.floats(1, 100),
+)
+INSTANCE = st.builds(
+    Instance,
+    id=NAME,
+    task=NAME,
+    execution_time=INSTANT,
+    create_time=INSTANT,
+    parameters=st.binary(max_size=50),
+    state=st.sampled_from(State),
+    attempt=st.integers(0, 1000),
+    revision=st.integers(1, 2**62),
+    retry=RETRY,
+    timeout=st.none() | SPAN,
+    start_deadline=st.none() | SPAN,
+    delivery=st.sampled_from(Delivery),
+    labels=LABELS,
+    schedule_id=st.none() | NAME,
+    node=st.none() | NAME,
+    start_time=st.none() | INSTANT,
+    finish_time=st.none() | INSTANT,
+    result=st.binary(max_size=50),
+    error=st.none() | st.builds(InstanceError, reason=TEXT, message=TEXT),
+)
+DUE = st.one_of(
+    st.just((None, None)),
+    st.tuples(INSTANT, st.none()),
+    st.tuples(st.none(), st.just(timedelta()) | SPAN),
+)
+
+
+def over_the_wire(message):
+    return type(message).FromString(message.SerializeToString())
+
+
+@given(INSTANCE)
+def test_an_instance_comes_back_as_it_went(instance):
+    assert convert.from_instance(over_the_wire(convert.to_instance(instance))) == instance
+
+
+@given(
+    DUE,
+    st.builds(
+        NewInstance,
+        task=NAME,
+        id=st.none() | NAME,
+        parameters=st.binary(max_size=50),
+        retry=RETRY | st.just(RetryPolicy()),
+        timeout=st.none() | SPAN,
+        start_deadline=st.none() | SPAN,
+        delivery=st.sampled_from(Delivery),
+        labels=LABELS,
+    ),
+)
+def test_a_new_instance_comes_back_as_it_went_and_keeps_the_rules(due, new):
+    message = convert.to_new_instance(new)
+    convert.set_due(message, *due)
+    message = over_the_wire(message)
+    check(message)
+    assert convert.from_due(message) == due
+    message.ClearField("delay")
+    message.ClearField("execution_time")
+    assert convert.from_new_instance(message) == new
+
+
+@given(
+    st.builds(
+        Filter,
+        states=st.frozensets(st.sampled_from(State)),
+        tasks=st.frozensets(NAME, max_size=3),
+        start_time=st.none() | INSTANT,
+        end_time=st.none() | INSTANT,
+        labels=LABELS,
+        schedule_id=st.none() | NAME,
+    )
+)
+def test_a_filter_comes_back_as_it_went(filter):
+    assert convert.from_filter(over_the_wire(convert.to_filter(filter))) == filter
+
+
+def test_what_a_retry_leaves_out_takes_the_default():
+    message = pb.RetryPolicy(max_attempts=5)
+    message.min_backoff.SetInParent()
+    assert convert.from_retry(message) == RetryPolicy(max_attempts=5)
+
+
+def test_figures_come_back_as_they_went():
+    stats = Stats(
+        counts=Counts(by_state={state: n for n, state in enumerate(State)}, unresolved={"x": 2}),
+        node="node-1",
+        version="1.0",
+        started_at=datetime(2030, 1, 1, tzinfo=UTC),
+        window_size=1,
+        running=2,
+        subscribers=3,
+        lateness=Lateness(
+            count=4,
+            p50=timedelta(microseconds=350),
+            p99=timedelta(milliseconds=2),
+            max=timedelta(seconds=3),
+        ),
+        tasks=("bash", "echo"),
+    )
+    assert convert_inventory.from_stats(over_the_wire(convert_inventory.to_stats(stats))) == stats
+
+
+def test_a_rejected_plugin_comes_back_as_it_went():
+    rejected = RejectedPlugin(name="n", distribution="d", version="1", reason="no module x")
+    message = over_the_wire(convert_inventory.to_rejected_plugin(rejected))
+    assert convert_inventory.from_rejected_plugin(message) == rejected
+
+
+def event(number: int, *, size: int = 0, type: EventType = EventType.UPDATED) -> Event:
+    instant = datetime(2030, 1, 1, tzinfo=UTC)
+    instance = Instance(
+        id=f"i{number}",
+        task="echo",
+        execution_time=instant,
+        create_time=instant,
+        parameters=b"x" * size,
+        revision=number,
+    )
+    return Event(type=type, instance=instance, event_time=instant, position=f"p{number}")
+
+
+def test_a_batch_of_events_comes_back_as_it_went():
+    batch = EventBatch([event(1)], "p1")
+    (response,) = convert_events.to_responses(batch)
+    assert convert_events.from_response(over_the_wire(response)) == batch
+
+
+def test_a_bookmark_is_a_response_without_events():
+    (response,) = convert_events.to_responses(EventBatch([], "p7"))
+    assert response == pb.WatchInstancesResponse(resume_token="p7")
+
+
+def test_a_resync_has_no_instance():
+    resync = Event(
+        type=EventType.RESYNC,
+        instance=None,
+        event_time=datetime(2030, 1, 1, tzinfo=UTC),
+        position="p1",
+    )
+    (response,) = convert_events.to_responses(EventBatch([resync], "p1"))
+    assert response.events[0].type == pb.EVENT_TYPE_RESYNC
+    assert not response.events[0].HasField("instance")
+    assert convert_events.from_response(response).events == [resync]
+
+
+def test_a_batch_is_split_so_that_each_response_can_be_received_and_resumed_behind():
+    events = [event(n, size=RESPONSE_MAX_BYTES // 3) for n in range(1, 8)]
+    events.append(event(8, size=RESPONSE_MAX_BYTES + 1))
+    responses = list(convert_events.to_responses(EventBatch(events, "p9")))
+    ids = [[e.instance.id for e in response.events] for response in responses]
+    assert ids == [["i1", "i2"], ["i3", "i4"], ["i5", "i6"], ["i7"], ["i8"]]
+    assert [r.resume_token for r in responses] == ["p2", "p4", "p6", "p7", "p9"]
+    assert all(r.ByteSize() < 4 * 1024 * 1024 for r in responses)
+
+
+def test_what_exists_is_told_without_a_token():
+    events = [event(n, size=RESPONSE_MAX_BYTES // 2, type=EventType.EXISTING) for n in (1, 2, 3)]
+    responses = list(convert_events.to_responses(EventBatch(events, "")))
+    assert len(responses) > 1
+    assert {response.resume_token for response in responses} == {""}

@@ -1,0 +1,156 @@
+"""The proto and ``model.limits`` state the same bounds, and the bounds hold at their very edge."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pool
+
+from later_core.model import limits
+from later_core.model.instant import EARLIEST, LATEST, to_millis
+from later_core.rpc.v1 import later_pb2 as pb
+from later_core.rpc.wording import PATTERNS
+
+RULES = descriptor_pool.Default().FindExtensionByName("buf.validate.field")
+
+
+def rules(path):
+    """The constraints of a field, as ``Message.field``."""
+    message, field = path.split(".")
+    options = pb.DESCRIPTOR.message_types_by_name[message].fields_by_name[field].GetOptions()
+    return options.Extensions[RULES]
+
+
+def inputs():
+    """Every message that is a request or a part of one."""
+    found, open_ends = [], []
+    for service in pb.DESCRIPTOR.services_by_name.values():
+        open_ends += [method.input_type for method in service.methods]
+    while open_ends:
+        message = open_ends.pop()
+        if message not in found and message.file is pb.DESCRIPTOR:
+            found.append(message)
+            open_ends += [field.message_type for field in message.fields if field.message_type]
+    return found
+
+
+def strings(rule):
+    """The constraints of texts in a field: of its own, its items, its keys and values."""
+    yield rule.string
+    yield rule.repeated.items.string
+    yield rule.map.keys.string
+    yield rule.map.values.string
+
+
+def milliseconds(message):
+    return message.seconds * 1000 + message.nanos / 1_000_000
+
+
+ONE_ID = [
+    "CreateInstanceRequest.id",
+    "GetInstanceRequest.id",
+    "AbortInstanceRequest.id",
+    "RescheduleInstanceRequest.id",
+    "RetryInstanceRequest.id",
+    "InstanceFilter.schedule_id",
+]
+
+
+@pytest.mark.parametrize("field", ONE_ID)
+def test_ids_are_bounded_alike(field):
+    assert rules(field).string.max_len == limits.ID_MAX_LENGTH
+
+
+def test_task_names_are_bounded_alike():
+    assert rules("CreateInstanceRequest.task").string.max_len == limits.TASK_NAME_MAX_LENGTH
+    assert rules("GetTaskRequest.name").string.max_len == limits.TASK_NAME_MAX_LENGTH
+    tasks = rules("InstanceFilter.tasks").repeated.items.string
+    assert tasks.max_len == limits.TASK_NAME_MAX_LENGTH
+
+
+@pytest.mark.parametrize("message", ["CreateInstanceRequest", "InstanceFilter"])
+def test_labels_are_bounded_alike(message):
+    labels = rules(f"{message}.labels").map
+    assert labels.max_pairs == limits.LABELS_MAX_COUNT
+    assert labels.keys.string.max_len == limits.LABEL_KEY_MAX_LENGTH
+    assert labels.values.string.max_len == limits.LABEL_VALUE_MAX_LENGTH
+
+
+@pytest.mark.parametrize("stream", ["Batch", "Stream"])
+def test_batches_are_bounded_alike(stream):
+    requests = rules(f"{stream}CreateInstancesRequest.requests").repeated
+    assert requests.max_items == limits.BATCH_MAX_REQUESTS
+
+
+def test_payloads_pages_and_attempts_are_bounded_alike():
+    payload = rules("CreateInstanceRequest.parameters").bytes
+    assert payload.max_len == limits.PARAMETERS_MAX_BYTES
+    assert rules("ListInstancesRequest.page_size").int32.lte == limits.PAGE_MAX_SIZE
+    assert rules("RetryPolicy.max_attempts").int32.lte == limits.MAX_ATTEMPTS
+
+
+def test_every_time_and_span_that_schedules_is_bounded_alike():
+    longest = limits.DURATION_MAX.total_seconds() * 1000
+    for message in inputs():
+        for field in message.fields:
+            rule = field.GetOptions().Extensions[RULES]
+            name = field.message_type.full_name if field.message_type else ""
+            if name == "google.protobuf.Duration":
+                assert milliseconds(rule.duration.lte) == longest
+                assert milliseconds(rule.duration.gte) in (0, 1)
+            elif name == "google.protobuf.Timestamp" and message.name != "InstanceFilter":
+                assert milliseconds(rule.timestamp.gte) == to_millis(EARLIEST)
+                assert milliseconds(rule.timestamp.lt) == to_millis(LATEST)
+
+
+def test_every_text_that_is_asked_for_is_bounded_and_every_pattern_has_words():
+    for message in inputs():
+        for field in message.fields:
+            rule = field.GetOptions().Extensions[RULES]
+            if field.type == field.TYPE_STRING and not message.GetOptions().map_entry:
+                assert any(text.max_len for text in strings(rule)), field.full_name
+            for text in strings(rule):
+                assert not text.pattern or text.pattern in PATTERNS
+
+
+async def test_what_is_just_within_the_limits_is_taken(serve):
+    async with serve() as served:
+        request = pb.CreateInstanceRequest(
+            id="i" * limits.ID_MAX_LENGTH,
+            task="echo",
+            parameters=b"x" * limits.PARAMETERS_MAX_BYTES,
+            labels={
+                f"{n:0{limits.LABEL_KEY_MAX_LENGTH}}": "é" * limits.LABEL_VALUE_MAX_LENGTH
+                for n in range(limits.LABELS_MAX_COUNT)
+            },
+        )
+        request.execution_time.FromMilliseconds(to_millis(LATEST) - 1)
+        request.timeout.FromTimedelta(limits.DURATION_MAX)
+        request.start_deadline.nanos = 1_000_000
+        request.retry.max_attempts = limits.MAX_ATTEMPTS
+        request.retry.multiplier = 100
+        created = (await served.instances.CreateInstance(request)).instance
+        assert created.parameters == request.parameters
+        assert created.labels == request.labels
+        page = await served.instances.ListInstances(
+            pb.ListInstancesRequest(page_size=limits.PAGE_MAX_SIZE)
+        )
+        assert list(page.instances) == [created]
+
+
+async def test_a_full_batch_is_taken(serve):
+    async with serve() as served:
+        requests = [pb.CreateInstanceRequest(task="echo")] * limits.BATCH_MAX_REQUESTS
+        batch = pb.BatchCreateInstancesRequest(requests=requests)
+        answer = await served.instances.BatchCreateInstances(batch)
+        assert len({result.instance.id for result in answer.results}) == len(requests)
+        page = await served.instances.ListInstances(pb.ListInstancesRequest())
+        assert len(page.instances) == limits.PAGE_DEFAULT_SIZE
+
+
+async def test_a_message_over_every_limit_is_refused_before_it_is_read(serve):
+    async with serve() as served:
+        huge = pb.CreateInstanceRequest(task="echo", parameters=b"x" * (6 * 1024 * 1024))
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await served.instances.CreateInstance(huge)
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
