@@ -63,21 +63,39 @@ class Server:
 
     async def start(self) -> None:
         """Return once its health is SERVING."""
+        self._process = await self._spawn()
+        async with asyncio.TaskGroup() as group:
+            guard = group.create_task(self._fail_when_it_ends(self._process))
+            await self.until_health(is_serving=True)
+            guard.cancel()
+
+    async def refuse(self) -> str:
+        """Start it where it must not start; what it says, once it has ended with an error."""
+        before = len(self.log)
+        self._process = await self._spawn()
+        async with asyncio.timeout(30):
+            assert await self._process.wait() not in {0, None}
+        return self.log[before:]
+
+    async def _spawn(self) -> Process:
         later = Path(sys.executable).with_name("later")
         # So that it ends with the test run, however that ends.
         tied = (sys.executable, "-I", "-S", launcher.__file__, str(os.getpid()))
         with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 *(*tied, str(later), "serve"),
                 env=self._environment,
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
-        async with asyncio.TaskGroup() as group:
-            guard = group.create_task(self._fail_when_it_ends(self._process))
-            await self.until_health(is_serving=True)
-            guard.cancel()
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is that of its process group too."""
+        assert self._process is not None
+        return self._process.pid
 
     async def _fail_when_it_ends(self, process: Process) -> None:
         code = await process.wait()
@@ -106,33 +124,48 @@ class Server:
 
     async def stop(self) -> None:
         """As an operator does; it must end in order, within its grace."""
+        os.kill(self.pid, signal.SIGTERM)
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Return once it has ended; it must do so in order."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(30):
             code = await self._process.wait()
         self._process = None
         assert code == 0, self.log[-4000:]
 
 
+Prepare = Callable[..., Server]
 Serve = Callable[..., Awaitable[Server]]
 
 
 @pytest.fixture
-async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
-    """Start a server with these settings; all are gone when the test is over."""
-    servers = []
+async def prepare(tmp_path: Path) -> AsyncIterator[Prepare]:
+    """A server with these settings, to be started; all are gone when the test is over."""
+    servers: list[Server] = []
 
-    async def start(**settings: str) -> Server:
+    def prepared(**settings: str) -> Server:
         home = tmp_path / f"server{len(servers)}"
         home.mkdir()
-        server = Server(home, settings)
-        servers.append(server)
+        servers.append(Server(home, settings))
+        return servers[-1]
+
+    yield prepared
+    for server in servers:
+        await server.kill()
+
+
+@pytest.fixture
+def serve(prepare: Prepare) -> Serve:
+    """Start a server with these settings."""
+
+    async def start(**settings: str) -> Server:
+        server = prepare(**settings)
         await server.start()
         return server
 
-    yield start
-    for server in servers:
-        await server.kill()
+    return start
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ library alone, since nothing else need be found with ``-I -S``.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -22,7 +21,7 @@ CANNOT_RUN = 126
 
 def main(server: int, command: list[str]) -> None:
     """Replace this process by the command; does not return."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _die_with_parent()
     if os.getppid() != server:
         sys.exit("the server is gone")  # it died before the kernel was asked
     try:
@@ -30,6 +29,14 @@ def main(server: int, command: list[str]) -> None:
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         sys.exit(CANNOT_RUN)
+
+
+def _die_with_parent() -> None:
+    try:
+        import ctypes
+    except ImportError:
+        return  # a Python built without libffi; then the next start stops what was left
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 if __name__ == "__main__":
