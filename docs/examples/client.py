@@ -5,8 +5,7 @@ import os
 from contextlib import aclosing
 from datetime import timedelta
 
-from later_core.client.client import Client
-from later_core.client.following import follow
+from later_core.client import Client, follow
 from later_core.model.instance import NewInstance
 from later_core.model.query import Filter
 

@@ -24,7 +24,7 @@ SERVICE_NAMES = (f"{_V1}.ServerReflection", f"{_ALPHA}.ServerReflection")
 def add_reflection(server: grpc.aio.Server, service_names: Iterable[str]) -> None:
     """Serve reflection of these services, whose descriptors are loaded, and of itself."""
     names = [*service_names, *SERVICE_NAMES]
-    servicer = aio.ReflectionServicer(names, pool=_pool(names))  # type: ignore[attr-defined]
+    servicer = aio.ReflectionServicer(names, pool=_pool(names))  # type: ignore[attr-defined]  # as above
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
     method = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,

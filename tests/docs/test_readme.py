@@ -25,14 +25,15 @@ ADDRESS = "127.0.0.1:9081"
 SECONDS = 30
 
 _SETUP = "tests/docs/test_readme.py::test_setup_lines_name_what_is_there"
+_DEMO = "tests/cli/test_serve.py::test_the_demo_ends_with_everything_as_promised"
 #: Commands that are not run here, and the test that runs them or holds them true.
 COVERED = {
     "python3 -m venv .venv": _SETUP,
     ".venv/bin/pip install": _SETUP,
     ". .venv/bin/activate": _SETUP,
     ".venv/bin/tox": "tests/docs/test_readme.py::test_chores_that_pages_name_exist",
-    ".venv/bin/later demo": "tests/cli/test_demo.py",
-    "later demo": "tests/cli/test_demo.py",
+    ".venv/bin/later demo": _DEMO,
+    "later demo": _DEMO,
     "later serve": "tests/docs/test_readme.py::test_commands_do_what_the_page_shows",
 }
 

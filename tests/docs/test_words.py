@@ -49,16 +49,35 @@ def test_every_reason_that_later_gives_to_a_failed_attempt_is_explained(root: Pa
     assert {reason for reason in given if f"| `{reason}` |" not in text} == set()
 
 
-def misconfigurations() -> list[type[errors.Misconfigured]]:
-    return errors.Misconfigured.__subclasses__()
+SAYINGS = [
+    errors.SettingInvalid("--listen", "…"),
+    errors.StandaloneServer(),
+    errors.SchemaTooNew(2, 1),
+    errors.DatabaseTooOld("5.0.1", "6.0"),
+    errors.ListenFailed("127.0.0.1:9081"),
+    errors.PluginConflict(),
+    errors.DataDirectoryInUse("…", 1),
+    errors.MongodNotFound(),
+    errors.MongodFailed("…"),
+]
 
 
-@pytest.mark.parametrize("kind", misconfigurations(), ids=lambda kind: kind.reason)
+def test_every_error_that_ends_the_server_is_known_here():
+    assert {type(error) for error in SAYINGS} == set(errors.Misconfigured.__subclasses__())
+
+
+@pytest.mark.parametrize("error", SAYINGS, ids=lambda error: error.reason)
 def test_operators_are_told_what_to_do_on_each_error_that_ends_the_server(
-    kind: type[errors.Misconfigured], root: Path
+    error: errors.Misconfigured, root: Path
 ):
     page = (root / "docs" / "operating.md").read_text(encoding="utf-8")
-    assert f"### {kind.reason}\n" in page
+    found = re.search(rf"^### {error.reason}\n(.+?)(?=^### |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    quoted = re.findall(r"^> (.+)$", found[1], re.MULTILINE)
+    for quote in quoted:
+        words = str(error).replace("process 1", "process …")
+        assert re.fullmatch(".*".join(map(re.escape, quote.split("…"))), words), words
+    assert quoted or not str(error)
 
 
 def test_the_changelog_knows_the_version_of_the_project(root: Path):

@@ -165,7 +165,7 @@ class InstanceError(message.Message):
     MESSAGE_FIELD_NUMBER: builtins.int
     reason: builtins.str
     """A stable word in UPPER_SNAKE_CASE: what the task says, or one of TASK_FAILED, TIMEOUT, MISSED,
-    NODE_LOST, SHUTDOWN, RESULT_TOO_LARGE.
+    NODE_LOST, SHUTDOWN, TASK_NOT_INSTALLED, RESULT_INVALID, RESULT_TOO_LARGE.
     """
     message: builtins.str
     """A sentence for people."""
