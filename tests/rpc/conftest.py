@@ -97,12 +97,14 @@ async def _serve(
     *,
     grace: timedelta = timedelta(seconds=5),
     listen: str = "127.0.0.1:0",
+    hub: Hub | None = None,
 ) -> AsyncIterator[Served]:
     clock = SystemClock()
     store = store or MemoryStore(clock=clock)
     database_clock = DatabaseClock(clock)
     database_clock.observe(await store.now())
-    hub, window, runs = Hub(), Window(), Runs(capacity=10)
+    hub = Hub() if hub is None else hub
+    window, runs = Window(), Runs(capacity=10)
     lease = Lease(clock, seconds=30)
     lease.renewed("node-1", clock.monotonic())
     tasks = GivenTasks(EchoTask(name="echo"), RecordingTask(name="bash"))

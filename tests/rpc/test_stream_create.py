@@ -6,10 +6,13 @@ import asyncio
 
 import grpc
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from later_core.errors import StoreUnavailable
 from later_core.ports.clock import SystemClock
 from later_core.rpc.v1 import later_pb2 as pb
+from later_core.rpc.v1.later_pb2_grpc import InstanceServiceStub
 from later_core.stores.memory import MemoryStore
 
 
@@ -139,27 +142,25 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(serve):
 
 async def test_a_stopping_server_answers_what_it_has_begun_and_reads_no_more(serve, refusal):
     store = GatedStore()
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        entered, leave = asyncio.Event(), asyncio.Event()
-        calls = []
 
-        async def run():
-            async with serve(store) as served:
-                call = served.instances.StreamCreateInstances()
-                await call.write(batch("a"))
-                calls.append(call)
-                await store.begun.get()
-                entered.set()
-                await leave.wait()
-                stopping = group.create_task(served.server.__aexit__(None, None, None))
-                store.gates["a"].set()
-                assert list((await call.read()).ids) == ["a"]
-                with pytest.raises(grpc.aio.AioRpcError) as raised:
-                    await call.read()
-                assert refusal(raised.value).info.reason == "SERVER_STOPPING"
-                await stopping
+    async def follow_to_the_end(call):
+        assert (await call.read()).ids == ["a"]
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await call.read()
+        assert refusal(raised.value).info.reason == "SERVER_STOPPING"
+        await channel.close()
 
-        running = group.create_task(run())
-        await entered.wait()
-        leave.set()
-        await running
+    async def let_go_once_it_stops(health):
+        with pytest.raises(grpc.aio.AioRpcError):
+            [_ async for _ in health]
+        store.gates["a"].set()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group, serve(store) as served:
+        channel = grpc.aio.insecure_channel(served.server.address)
+        call = InstanceServiceStub(channel).StreamCreateInstances()
+        await call.write(batch("a"))
+        await store.begun.get()
+        health = HealthStub(channel).Watch(HealthCheckRequest())
+        await anext(aiter(health))
+        group.create_task(let_go_once_it_stops(health))
+        group.create_task(follow_to_the_end(call))
