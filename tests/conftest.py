@@ -1,7 +1,10 @@
-"""A real MongoDB for the test run: one mongod per worker, started here and stopped by its pid."""
+"""What all tests share: a real MongoDB (one mongod per worker, started here and stopped by its pid),
+and logging as it was before each test.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -9,11 +12,13 @@ import sys
 import tempfile
 import time
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pymongo
 import pytest
+import structlog
 from pymongo.errors import PyMongoError
 
 from later_core.stores.mongo import launcher
@@ -151,3 +156,16 @@ def database(mongodb_uri: str) -> Iterator[str]:
     yield name
     with pymongo.MongoClient(mongodb_uri) as client:
         client.drop_database(name)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What a command sets up for its process ends with the test that ran it."""
+    root = logging.getLogger()
+    handlers, level, show = root.handlers[:], root.level, warnings.showwarning
+    yield
+    logging.captureWarnings(capture=False)
+    warnings.showwarning = show
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
