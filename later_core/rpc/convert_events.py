@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from later_core.model.event import Event, EventBatch, EventType
 from later_core.model.limits import RESPONSE_MAX_BYTES
-from later_core.rpc.convert import from_instance, to_instance
-from later_core.rpc.times import from_timestamp, to_timestamp
+from later_core.rpc.convert import fill_instance, from_instance
+from later_core.rpc.times import fill_timestamp, from_timestamp
 from later_core.rpc.v1 import later_pb2 as pb
 
 _TO_TYPE: dict[EventType, pb.EventType.ValueType] = {
@@ -18,11 +18,16 @@ _FROM_TYPE: dict[int, EventType] = {number: type for type, number in _TO_TYPE.it
 
 def to_event(event: Event) -> pb.InstanceEvent:
     """One event on the wire."""
-    return pb.InstanceEvent(
-        type=_TO_TYPE[event.type],
-        instance=to_instance(event.instance) if event.instance is not None else None,
-        event_time=to_timestamp(event.event_time),
-    )
+    message = pb.InstanceEvent()
+    _fill_event(message, event)
+    return message
+
+
+def _fill_event(message: pb.InstanceEvent, event: Event) -> None:
+    message.type = _TO_TYPE[event.type]
+    if event.instance is not None:
+        fill_instance(message.instance, event.instance)
+    fill_timestamp(message.event_time, event.event_time)
 
 
 def to_responses(batch: EventBatch) -> Iterator[pb.WatchInstancesResponse]:
@@ -35,14 +40,15 @@ def to_responses(batch: EventBatch) -> Iterator[pb.WatchInstancesResponse]:
     size = 0
     position = batch.position
     for event in batch.events:
-        message = to_event(event)
+        message = response.events.add()
+        _fill_event(message, event)
         weight = message.ByteSize()
-        if response.events and size + weight > RESPONSE_MAX_BYTES:
+        if size and size + weight > RESPONSE_MAX_BYTES:
+            too_much = response.events.pop()
             response.resume_token = position
             yield response
-            response = pb.WatchInstancesResponse()
+            response = pb.WatchInstancesResponse(events=[too_much])
             size = 0
-        response.events.append(message)
         size += weight
         position = event.position if batch.position else ""
     response.resume_token = batch.position

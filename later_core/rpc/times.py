@@ -13,10 +13,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from later_core.errors import InvalidRequest
-from later_core.model.instant import from_millis, to_millis
+from later_core.model.instant import EPOCH, from_millis, to_millis
 
 _NANOS_PER_MILLI = 1_000_000
 _NANOS_PER_SECOND = 1_000_000_000
+_SECONDS_PER_DAY = 86_400
 
 #: What both a Timestamp and a datetime can hold, in seconds since the Unix epoch. The last second
 #: of the year 9999 is left out, so that rounding up stays inside.
@@ -29,8 +30,16 @@ _LONGEST_SECONDS = 315_576_000_000
 
 def to_timestamp(instant: datetime) -> Timestamp:
     """An instant of Later on the wire (whole milliseconds; what is finer is cut off)."""
-    seconds, millis = divmod(to_millis(instant), 1000)
-    return Timestamp(seconds=seconds, nanos=millis * _NANOS_PER_MILLI)
+    timestamp = Timestamp()
+    fill_timestamp(timestamp, instant)
+    return timestamp
+
+
+def fill_timestamp(timestamp: Timestamp, instant: datetime) -> None:
+    """Write an instant into an empty message that is part of a larger one."""
+    since = instant - EPOCH
+    timestamp.seconds = since.days * _SECONDS_PER_DAY + since.seconds
+    timestamp.nanos = since.microseconds // 1000 * _NANOS_PER_MILLI
 
 
 def from_timestamp(timestamp: Timestamp, field: str) -> datetime:

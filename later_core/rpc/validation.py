@@ -31,7 +31,11 @@ def check(message: Message) -> None:
         # A flood of wrong items would cost more to explain than its answer could hold.
         if message.ByteSize() <= _EXPLAINED_MAX_BYTES:
             found = _VALIDATOR.collect_violations(message)
-        raise InvalidRequest([explain(violation, message) for violation in found])
+        # One remedy a field: what is empty also breaks its pattern.
+        violations: dict[str, FieldViolation] = {}
+        for violation in (explain(violation, message) for violation in found):
+            violations.setdefault(violation.field, violation)
+        raise InvalidRequest(list(violations.values()))
     if isinstance(message, pb.CreateInstanceRequest) and message.HasField("retry"):
         _check_backoffs(message.retry)
 

@@ -60,9 +60,30 @@ async def test_reflection_describes_every_service_with_all_that_it_needs(serve, 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_reflection_says_what_it_does_not_know(serve, version):
+@pytest.mark.parametrize(
+    ("symbol", "file"),
+    [
+        ("later.v1.InstanceService.CreateInstance", "later.proto"),
+        ("later.v1.Instance.id", "later.proto"),
+        ("google.rpc.ErrorInfo", "error_details.proto"),
+    ],
+)
+async def test_reflection_finds_methods_fields_and_the_details_of_errors(
+    serve, version, symbol, file
+):
     async with serve() as served:
-        answer = await reflect(served, version, file_containing_symbol="later.v1.Nothing")
+        answer = await reflect(served, version, file_containing_symbol=symbol)
+        data = answer.file_descriptor_response.file_descriptor_proto[0]
+        assert FileDescriptorProto.FromString(data).name.endswith(file)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "symbol", ["later.v1.Nothing", "later.v1.InstanceService.Nothing", "nothing", ""]
+)
+async def test_reflection_says_what_it_does_not_know(serve, version, symbol):
+    async with serve() as served:
+        answer = await reflect(served, version, file_containing_symbol=symbol)
         assert answer.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 

@@ -12,6 +12,7 @@ from later_core.model.limits import PAGE_DEFAULT_SIZE, RESPONSE_MAX_BYTES
 from later_core.model.query import Page, PageKey
 from later_core.rpc.convert import (
     TO_STATE,
+    fill_instance,
     from_due,
     from_filter,
     from_new_instance,
@@ -58,12 +59,12 @@ class InstanceServicer(InstanceServiceServicer):
             if isinstance(answer, LaterError):
                 response.results.add(error=to_status(answer, brief=True))
                 continue
-            message = to_instance(answer)
-            size += len(message.parameters) + len(message.result)
+            message = response.results.add().instance
+            fill_instance(message, answer)
+            size += len(answer.parameters) + len(answer.result)
             if size > RESPONSE_MAX_BYTES:
                 message.ClearField("parameters")
                 message.ClearField("result")
-            response.results.add(instance=message)
         return response
 
     async def StreamCreateInstances(  # type: ignore[override]  # writes by itself
@@ -174,11 +175,12 @@ def _to_page(page: Page) -> pb.ListInstancesResponse:
     response = pb.ListInstancesResponse()
     size = 0
     for instance in page.instances:
-        message = to_instance(instance)
+        message = response.instances.add()
+        fill_instance(message, instance)
         size += message.ByteSize()
-        if response.instances and size > _PAGE_MAX_BYTES:
+        if size > _PAGE_MAX_BYTES and len(response.instances) > 1:
+            response.instances.pop()
             break
-        response.instances.append(message)
     shown = len(response.instances)
     if shown < len(page.instances):
         last = page.instances[shown - 1]
