@@ -19,6 +19,9 @@ _log = structlog.get_logger(__name__)
 #: Entries of one read: a few milliseconds of the event loop, and hardly a pause for others.
 _PAGE = 2_000
 
+#: Between pulls that were asked for, in seconds: trouble that goes on must not mean pulling all the time.
+_PAUSE = 1.0
+
 
 class Feeder:
     """Pulls, every ``recurrence``, all that is due within the next ``time_ahead``, however old.
@@ -64,11 +67,12 @@ class Feeder:
                     break
                 self._window.wants_more.clear()
                 if self._is_cut_short():
+                    await self._clock.sleep(_PAUSE)
                     break
                 await self._pull_backlog(self._boundary())
 
     def _is_cut_short(self) -> bool:
-        """Whether the window had no room for all that is near."""
+        """Whether the window had no room for all that is near, or is in doubt whether it has it."""
         return self._window.horizon_ms < self._target_ms
 
     def _boundary(self) -> datetime:

@@ -75,6 +75,7 @@ class Keeper:
                     recover_at = self._clock.monotonic() + self._lease.seconds / 2
             except StoreUnavailable as error:
                 self._health.store_answers(False)
+                self._window.doubt()  # what was recovered without an answer is pending
                 _log.warning("heartbeat failed", trust=self._lease.remaining, detail=error.detail)
             if not self._lease.is_held:
                 self._fence()

@@ -78,6 +78,11 @@ class Window:
                 self.changed.set()
         return True
 
+    def doubt(self) -> None:
+        """Say that something may be pending that was never offered; a pull must look again."""
+        self.horizon_ms = -1
+        self.wants_more.set()
+
     def discard(self, id: str) -> None:
         """Forget the id; its entry disappears when it surfaces."""
         self._due.pop(id, None)

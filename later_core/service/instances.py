@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Self
 
-from later_core.errors import InstanceAlreadyExists, InstanceNotFound, LaterError, TaskNotFound
+from later_core.errors import (
+    InstanceAlreadyExists,
+    InstanceNotFound,
+    LaterError,
+    StoreUnavailable,
+    TaskNotFound,
+)
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.grouping import Group
 from later_core.local.lease import Lease
@@ -58,7 +65,9 @@ class Instances:
         """
         self._check_task(request.task)
         placed = place(request, now=self._database_clock.now())
-        answer = self._answer(await self._inserts.submit(placed))
+        with self._doubting():
+            result = await self._inserts.submit(placed)
+        answer = self._answer(result)
         if isinstance(answer, LaterError):
             raise answer
         return answer
@@ -81,7 +90,8 @@ class Instances:
             except LaterError as error:
                 answers[index] = error
         if placed:
-            results = await self._store.insert(placed)
+            with self._doubting():
+                results = await self._store.insert(placed)
             for index, result in zip(places, results, strict=True):
                 answers[index] = self._answer(result)
         return [answer for answer in answers if answer is not None]
@@ -126,7 +136,8 @@ class Instances:
             InstanceNotFound, InstanceRunning, InstanceEnded, RevisionMismatch, StoreUnavailable.
         """
         due = due_time(execution_time, delay, now=self._database_clock.now())
-        instance = await self._store.reschedule(id, due, revision=revision)
+        with self._doubting():
+            instance = await self._store.reschedule(id, due, revision=revision)
         # The old entry is at most a claim that fails; but it would hide the new one.
         self._window.discard(id)
         self._offer(instance)
@@ -141,9 +152,19 @@ class Instances:
             InstanceNotFound, InstanceNotEnded, StoreUnavailable.
         """
         due = due_time(execution_time, delay, now=self._database_clock.now())
-        instance = await self._store.retry(id, due)
+        with self._doubting():
+            instance = await self._store.retry(id, due)
         self._offer(instance)
         return instance
+
+    @contextmanager
+    def _doubting(self) -> Iterator[None]:
+        """A write whose answer was lost may have left something pending that nobody offers."""
+        try:
+            yield
+        except StoreUnavailable:
+            self._window.doubt()
+            raise
 
     def _check_task(self, task: str) -> None:
         if self._tasks.get(task) is None:

@@ -219,9 +219,15 @@ class Ledger:
 
     async def until_ended(self, client: Client, seconds: float = 60) -> dict[str, Instance]:
         """All there are by id, once nothing is pending and nothing runs."""
-        await self.until_states(
-            client, lambda counts: not counts[State.PENDING] + counts[State.RUNNING], seconds
-        )
+        try:
+            await self.until_states(
+                client, lambda counts: not counts[State.PENDING] + counts[State.RUNNING], seconds
+            )
+        except AssertionError as error:
+            for instance in (await self.read(client)).values():
+                if not instance.state.is_final:
+                    error.add_note(str(instance))
+            raise
         return await self.read(client)
 
     async def until_time(self, instant: datetime) -> None:
