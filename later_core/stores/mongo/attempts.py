@@ -21,7 +21,6 @@ from later_core.model.outcome import Ending
 from later_core.stores.mongo import cursor
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import error_field, result_field
-from later_core.stores.mongo.errors import database_call
 
 #: Members of one update. The server finds the one of a document by comparing ids one by one, so
 #: that larger groups cost more, and smaller ones make more updates; 50 to 250 were measured alike.
@@ -42,7 +41,7 @@ async def finish(connection: Connection, endings: Sequence[Ending]) -> Sequence[
     for ending, digest in zip(endings, digests, strict=True):
         first.setdefault(ending.id, (ending, digest))
     updates = [_ending_update(group) for group in _groups(first.values())]
-    with database_call():
+    with connection.call():
         result = await connection.instances.bulk_write(updates, ordered=False)
     if result.matched_count == len(endings):
         return [True] * len(endings)
@@ -66,7 +65,7 @@ async def started(
         for at in range(0, len(members), _GROUP_SIZE)
     ]
     if updates:
-        with database_call():
+        with connection.call():
             await connection.instances.bulk_write(updates, ordered=False)
 
 
@@ -164,7 +163,7 @@ def _digest(ending: Ending) -> bytes:
 
 
 async def _written(connection: Connection, ids: list[str]) -> Mapping[str, bytes | None]:
-    with database_call():
+    with connection.call():
         batch = await cursor.find(
             connection, "instances", {"_id": {"$in": ids}}, projection={"ending": 1}, hint="_id_"
         )

@@ -30,7 +30,6 @@ from later_core.ports.store import Aborted
 from later_core.stores.mongo import listing
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import readable, retry_document
-from later_core.stores.mongo.errors import database_call
 
 #: Reads that found the condition met again, one after the other, before the caller is asked to
 #: come back.
@@ -125,7 +124,7 @@ async def _change(
     connection: Connection, condition: Document, update: Update, objection: Objection
 ) -> Document:
     for _ in range(_ROUNDS):
-        with database_call():
+        with connection.call():
             document: Document | None = await connection.instances.find_one_and_update(
                 condition, update, return_document=ReturnDocument.AFTER
             )

@@ -21,13 +21,16 @@ from later_core.ports.clock import Clock
 from later_core.stores.mongo import cursor, queries
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import readable_ones
-from later_core.stores.mongo.errors import database_call
 
 logger = structlog.get_logger(__name__)
 
 #: How long after its first error a claim goes on to find out what it has done, in seconds.
 _DOUBT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.1
+
+#: An update of many stops at the first record that it cannot count up, and the others would never
+#: be claimed: one that no Later has written is left out.
+COUNTABLE: Document = {"attempt": {"$type": "number"}, "revision": {"$type": "number"}}
 
 
 def new_token() -> str:
@@ -63,12 +66,13 @@ async def claim(
 async def _write(
     connection: Connection, ids: Sequence[str], *, node: str, until: datetime, token: str
 ) -> None:
-    with database_call():
+    with connection.call():
         await connection.instances.update_many(
             {
                 "_id": {"$in": list(ids)},
                 "state": "PENDING",
                 "execution_time": {"$lte": until},
+                **COUNTABLE,
             },
             {
                 "$set": {"state": "RUNNING", "node": node, "claim": token},
@@ -85,7 +89,7 @@ async def marked(connection: Connection, ids: Sequence[str], mark: Document) -> 
     found: list[Instance] = []
     missing = set(ids)
     while missing:
-        with database_call():
+        with connection.call():
             batch = await cursor.find(
                 connection, "instances", {"_id": {"$in": list(missing)}, **mark}, hint="_id_"
             )
@@ -113,7 +117,7 @@ async def reclaim(
     connection: Connection, node: str, running: Collection[tuple[str, int]]
 ) -> Sequence[Instance]:
     """As ``Store.reclaim`` promises it."""
-    with database_call():
+    with connection.call():
         batch = await cursor.find(
             connection,
             "instances",
@@ -128,9 +132,9 @@ async def reclaim(
     if not strays:
         return []
     token = new_token()
-    with database_call():
+    with connection.call():
         await connection.instances.update_many(
-            {"_id": {"$in": strays}, "state": "RUNNING", "node": node},
+            {"_id": {"$in": strays}, "state": "RUNNING", "node": node, **COUNTABLE},
             {
                 "$set": {"state": "PENDING", "taken": token},
                 "$inc": {"revision": 1},

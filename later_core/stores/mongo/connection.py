@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import ReadPreference
 from pymongo.errors import ConfigurationError, InvalidName
 
 from later_core.errors import SettingInvalid
+from later_core.stores.mongo.errors import in_our_words
 
 Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
 Collection = AsyncIOMotorCollection[Document]
+
+#: The longest that a call may take in all, retries of the driver included, in seconds.
+CALL_SECONDS = 10.0
+
+#: The same for reads that may have to walk far: a filter that few match, counting everything.
+SCAN_SECONDS = 30.0
+
+#: The same for building an index over what is already there.
+BUILD_SECONDS = 3600.0
+
+#: And the longest that a call waits for a primary that was away when it began, in seconds.
+AWAY_SECONDS = 3.0
 
 #: Nothing that stands in the database may make a whole answer unreadable: a date that no datetime
 #: can hold comes as another type, broken text with replacement characters. Dates come without a
@@ -36,10 +52,12 @@ _OPTIONS: dict[str, Any] = {
     "readPreference": "primary",
     "retryWrites": True,
     "retryReads": True,
-    "serverSelectionTimeoutMS": 3_000,
+    "serverSelectionTimeoutMS": int(AWAY_SECONDS * 1000),
     "connectTimeoutMS": 3_000,
-    "socketTimeoutMS": 10_000,
-    "waitQueueTimeoutMS": 10_000,
+    # How soon a server is seen again that sent us away and stayed up.
+    "heartbeatFrequencyMS": 2_000,
+    "socketTimeoutMS": int(CALL_SECONDS * 1000),
+    "waitQueueTimeoutMS": int(CALL_SECONDS * 1000),
     "timeoutMS": None,
     "tz_aware": CODEC.tz_aware,
     "datetime_conversion": DatetimeConversion.DATETIME_AUTO.name,
@@ -56,6 +74,27 @@ class Connection:
     instances: Collection
     nodes: Collection
     meta: Collection
+
+    @contextmanager
+    def call(self, seconds: float = CALL_SECONDS) -> Iterator[None]:
+        """Bound what is awaited inside, and speak of its errors in our words.
+
+        Must not be held across a ``yield``.
+        """
+        with in_our_words(), self.deadline(seconds):
+            yield
+
+    @contextmanager
+    def deadline(self, seconds: float = CALL_SECONDS) -> Iterator[None]:
+        """Bound what is awaited inside, retries of the driver and waiting for a primary included.
+
+        The deadline travels to the server too (maxTimeMS), so that an operation given up here does
+        not go on there.
+        """
+        # Under a deadline the driver's own bound for finding a server does not count.
+        is_there = self.client.delegate.topology_description.has_writable_server()
+        with pymongo.timeout(seconds if is_there else min(seconds, AWAY_SECONDS)):
+            yield
 
     async def command(self, command: Document, **options: Any) -> Document:
         """Run a command on the primary and answer its reply, in one hop to the driver's threads."""

@@ -10,8 +10,7 @@ import structlog
 from later_core.model.instant import from_millis
 from later_core.model.query import DueEntry
 from later_core.stores.mongo import cursor, queries
-from later_core.stores.mongo.connection import Connection, Document
-from later_core.stores.mongo.errors import SCAN_SECONDS, database_call
+from later_core.stores.mongo.connection import SCAN_SECONDS, Connection, Document
 
 logger = structlog.get_logger(__name__)
 
@@ -34,7 +33,7 @@ async def due_entries(
     """As ``Store.due`` promises it."""
     place = None if after is None else (from_millis(after.due_ms), after.id)
     while tasks:
-        with database_call(SCAN_SECONDS):
+        with connection.call(SCAN_SECONDS):
             batch = await cursor.find(
                 connection,
                 "instances",

@@ -10,22 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pymongo
 import structlog
-from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import ConnectionFailure, InvalidOperation, OperationFailure, PyMongoError
 
 from later_core.errors import HistoryLost, LaterError, StoreUnavailable
 
 logger = structlog.get_logger(__name__)
-
-#: The longest that a call may take in all, retries of the driver included, in seconds.
-CALL_SECONDS = 10.0
-
-#: The same for reads that may have to walk far: a filter that few match, counting everything.
-SCAN_SECONDS = 30.0
-
-#: The same for building an index over what is already there.
-BUILD_SECONDS = 3600.0
 
 # Codes of the server (src/mongo/base/error_codes.yml).
 DUPLICATE_KEY = 11000
@@ -46,15 +36,10 @@ _SNAPSHOT_LOST = frozenset({239, 246})
 
 
 @contextmanager
-def database_call(seconds: float = CALL_SECONDS) -> Iterator[None]:
-    """Bound what is awaited inside to this many seconds, and speak of errors in our words.
-
-    The deadline also travels to the server (maxTimeMS), so that an operation given up here does not
-    go on there. Must not be held across a ``yield``.
-    """
+def in_our_words() -> Iterator[None]:
+    """Any error of the driver inside comes out as StoreUnavailable."""
     try:
-        with pymongo.timeout(seconds):
-            yield
+        yield
     except PyMongoError as error:
         raise unavailable(error) from error
 
@@ -67,8 +52,10 @@ def unavailable(error: PyMongoError) -> StoreUnavailable:
 
 
 def is_outage(error: PyMongoError) -> bool:
-    """Whether the database is away, or not answering in time, rather than unwilling."""
-    return isinstance(error, ConnectionFailure) or error.timeout or code_of(error) in _AWAY
+    """Whether the database is away, not answering in time, or left behind by ``close``."""
+    if isinstance(error, ConnectionFailure | InvalidOperation):
+        return True
+    return error.timeout or code_of(error) in _AWAY
 
 
 def code_of(error: PyMongoError) -> int | None:

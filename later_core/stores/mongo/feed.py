@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-import pymongo
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -23,13 +22,15 @@ from later_core.model.limits import RESPONSE_MAX_BYTES
 from later_core.stores.mongo import cursor, positions
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import readable, to_instant
-from later_core.stores.mongo.errors import CALL_SECONDS, database_call, history_error, is_outage
+from later_core.stores.mongo.errors import history_error, is_outage
 
 #: The most events of one batch.
 _BATCH_EVENTS = 1000
 
-#: How long the server waits for news before it answers with a bookmark.
+#: How long the server waits for news before it answers with a bookmark; at first just long enough
+#: to read the history, so that who missed nothing is soon told so.
 _WAIT_MS = 1000
+_FIRST_WAIT_MS = 50
 
 #: How long a stream that is no longer read may take to let go, in seconds.
 _CLOSE_SECONDS = 2.0
@@ -59,6 +60,7 @@ class _Stream:
     session: AsyncIOMotorClientSession
     cursor: int
     position: str
+    wait_ms: int = _FIRST_WAIT_MS
 
     async def next(self) -> Sequence[EventBatch]:
         """What has happened since; at least one batch, if only a bookmark.
@@ -75,12 +77,13 @@ class _Stream:
                 "instances",
                 self.cursor,
                 batch_size=_BATCH_EVENTS,
-                wait_ms=_WAIT_MS,
+                wait_ms=self.wait_ms,
                 session=self.session,
             )
         except PyMongoError as error:
             self.cursor = 0
             raise history_error(error) from error
+        self.wait_ms = _WAIT_MS
         self.cursor = batch.cursor
         if not batch.cursor:
             # Dropped or renamed: what comes after it is another history.
@@ -92,7 +95,7 @@ class _Stream:
         """Let the server forget the cursor; a read that is under way ends by that too."""
         try:
             if self.cursor:
-                with database_call(_CLOSE_SECONDS):
+                with self.connection.call(_CLOSE_SECONDS):
                     await cursor.kill(self.connection, "instances", self.cursor)
         except StoreUnavailable:
             pass  # it forgets by itself, after ten idle minutes
@@ -107,7 +110,7 @@ async def _open(connection: Connection, position: str | None) -> AsyncIterator[_
     session = await connection.client.start_session(causal_consistency=False)
     stream = _Stream(connection, session, 0, position or "")
     try:
-        with _opening(position):
+        with _opening(connection, position):
             batch = await cursor.aggregate(
                 connection,
                 "instances",
@@ -126,9 +129,9 @@ async def _open(connection: Connection, position: str | None) -> AsyncIterator[_
 
 
 @contextmanager
-def _opening(position: str | None) -> Iterator[None]:
+def _opening(connection: Connection, position: str | None) -> Iterator[None]:
     try:
-        with pymongo.timeout(CALL_SECONDS):
+        with connection.deadline():
             yield
     except PyMongoError as error:
         told = history_error(error)

@@ -18,13 +18,8 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from later_core.model.state import FINAL_STATES
-from later_core.stores.mongo.connection import Connection, Document
-from later_core.stores.mongo.errors import (
-    BUILD_SECONDS,
-    NAMESPACE_EXISTS,
-    code_of,
-    database_call,
-)
+from later_core.stores.mongo.connection import BUILD_SECONDS, Connection, Document
+from later_core.stores.mongo.errors import NAMESPACE_EXISTS, code_of
 from later_core.stores.mongo.queries import DUE_INDEX
 
 RETENTION_INDEX = "retention"
@@ -49,7 +44,7 @@ async def prepare(connection: Connection, *, retention: timedelta) -> None:
         StoreUnavailable.
 
     """
-    with database_call(BUILD_SECONDS):
+    with connection.call(BUILD_SECONDS):
         await _prepare_instances(connection)
         await connection.instances.create_indexes([_DUE])
         await _prepare_expiry(

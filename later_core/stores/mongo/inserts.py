@@ -13,7 +13,7 @@ from later_core.ports.store import IdTaken, Inserted, InsertResult
 from later_core.stores.mongo import cursor
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import readable, to_document
-from later_core.stores.mongo.errors import DUPLICATE_KEY, database_call
+from later_core.stores.mongo.errors import DUPLICATE_KEY
 
 #: How often an id may be taken when it is inserted and gone (its retention over) when looked at.
 _ROUNDS = 3
@@ -44,7 +44,7 @@ async def insert(connection: Connection, instances: Sequence[Instance]) -> Seque
 
 async def _insert_many(connection: Connection, documents: list[Document]) -> Sequence[int]:
     """Insert them, each by itself; the places of those whose id is taken."""
-    with database_call():
+    with connection.call():
         try:
             await connection.instances.insert_many(documents, ordered=False)
         except BulkWriteError as error:
@@ -63,7 +63,7 @@ async def _stored(connection: Connection, ids: Sequence[str]) -> Mapping[str, Do
     found: dict[str, Document] = {}
     missing = list(ids)
     while missing:
-        with database_call():
+        with connection.call():
             batch = await cursor.find(
                 connection, "instances", {"_id": {"$in": missing}}, hint="_id_"
             )

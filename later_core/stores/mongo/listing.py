@@ -12,9 +12,8 @@ from later_core.model.limits import RESPONSE_MAX_BYTES
 from later_core.model.query import Counts, Filter, Page, PageKey
 from later_core.model.state import State
 from later_core.stores.mongo import cursor, queries
-from later_core.stores.mongo.connection import Connection, Document
+from later_core.stores.mongo.connection import SCAN_SECONDS, Connection, Document
 from later_core.stores.mongo.documents import readable, readable_ones, to_instant
-from later_core.stores.mongo.errors import SCAN_SECONDS, database_call
 
 
 @dataclass(slots=True)
@@ -55,7 +54,7 @@ def place_of(document: Document) -> tuple[datetime, str]:
 
 async def get(connection: Connection, id: str) -> Instance | None:
     """The instance, None where there is none (or none that can be read)."""
-    with database_call():
+    with connection.call():
         batch = await cursor.find(connection, "instances", {"_id": id}, limit=1)
     return next(readable_ones(batch.documents), None)
 
@@ -69,7 +68,7 @@ async def list_page(
     while True:
         # One more than the page holds tells whether another page follows.
         asked = limit - len(page.instances) + 1
-        with database_call(SCAN_SECONDS):
+        with connection.call(SCAN_SECONDS):
             batch = await cursor.find(
                 connection,
                 "instances",
@@ -95,7 +94,7 @@ async def counts(connection: Connection, installed: Collection[str]) -> Counts:
     of them, or in none.
     """
     by_state: dict[State, int] = {}
-    with database_call(SCAN_SECONDS):
+    with connection.call(SCAN_SECONDS):
         for state in State:
             reply = await connection.command(
                 {

@@ -12,7 +12,6 @@ from later_core.model.node import Node
 from later_core.stores.mongo import cursor
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import to_instant
-from later_core.stores.mongo.errors import database_call
 
 #: Beats of one new node that met each other, before the caller is asked to come back.
 _ROUNDS = 3
@@ -43,7 +42,7 @@ async def beat(connection: Connection, node: Node, *, lease: timedelta) -> datet
         }
     ]
     for _ in range(_ROUNDS):
-        with database_call():
+        with connection.call():
             try:
                 record: Document = await connection.nodes.find_one_and_update(
                     {"_id": node.id, "state": {"$ne": "DEAD"}},
@@ -61,13 +60,13 @@ async def beat(connection: Connection, node: Node, *, lease: timedelta) -> datet
 
 async def leave(connection: Connection, node: str) -> None:
     """As ``Store.leave`` promises it. What others have declared dead stays so."""
-    with database_call():
+    with connection.call():
         await connection.nodes.delete_one({"_id": node, "state": {"$ne": "DEAD"}})
 
 
 async def bury(connection: Connection) -> None:
     """Declare dead, for ever, each node whose lease has run out."""
-    with database_call():
+    with connection.call():
         await connection.nodes.update_many(
             {"state": "ALIVE", "$expr": {"$lte": ["$expire_time", "$$NOW"]}},
             [{"$set": {"state": "DEAD", "dead_time": "$$NOW"}}],
@@ -76,7 +75,7 @@ async def bury(connection: Connection) -> None:
 
 async def living(connection: Connection) -> frozenset[str]:
     """The nodes that nobody has declared dead."""
-    with database_call():
+    with connection.call():
         batch = await cursor.find(connection, "nodes", {"state": "ALIVE"}, projection={"_id": 1})
     return frozenset(str(record["_id"]) for record in batch.documents)
 

@@ -8,9 +8,8 @@ from dataclasses import replace
 from later_core.model.instance import Instance, InstanceError
 from later_core.model.state import State
 from later_core.stores.mongo import claims, cursor, nodes, queries
-from later_core.stores.mongo.connection import Connection, Document
+from later_core.stores.mongo.connection import SCAN_SECONDS, Connection, Document
 from later_core.stores.mongo.documents import error_field
-from later_core.stores.mongo.errors import SCAN_SECONDS, database_call
 
 NODE_LOST = InstanceError(
     reason="NODE_LOST", message="the node that ran this attempt died before it ended"
@@ -41,11 +40,11 @@ async def _running_elsewhere(
     connection: Connection, living: frozenset[str], limit: int
 ) -> dict[str, str | None]:
     """RUNNING instances of nodes that are not among these, and whose they are."""
-    with database_call(SCAN_SECONDS):
+    with connection.call(SCAN_SECONDS):
         batch = await cursor.find(
             connection,
             "instances",
-            {"state": "RUNNING", "node": {"$nin": sorted(living)}},
+            {"state": "RUNNING", "node": {"$nin": sorted(living)}, **claims.COUNTABLE},
             limit=limit,
             projection={"node": 1},
             sort=queries.IN_ORDER,
@@ -61,12 +60,13 @@ async def _take(connection: Connection, lost: dict[str, str | None], token: str)
     def either(failed: object, pending: object) -> Document:
         return {"$cond": [at_most_once, failed, pending]}
 
-    with database_call():
+    with connection.call():
         await connection.instances.update_many(
             {
                 "_id": {"$in": list(lost)},
                 "state": "RUNNING",
                 "node": {"$in": list(set(lost.values()))},
+                **claims.COUNTABLE,
             },
             [
                 {

@@ -9,7 +9,7 @@ from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeou
 
 from later_core.errors import DatabaseTooOld, Misconfigured, SchemaTooNew, StandaloneServer
 from later_core.stores.mongo.connection import Connection
-from later_core.stores.mongo.errors import code_of, database_call
+from later_core.stores.mongo.errors import code_of
 
 #: The first with a TTL index that is partial on ``$in``, and with post-images.
 _NEEDED = (6, 0)
@@ -33,8 +33,10 @@ async def check_server(connection: Connection) -> None:
         Misconfigured: its replica set is not initiated, or it refuses the credentials.
 
     """
-    with database_call(), _told_to_people(connection):
+    with connection.call(), _told_to_people(connection):
         hello = await connection.admin({"hello": 1})
+        if hello.get("isreplicaset"):
+            raise _not_initiated()
         is_router = hello.get("msg") == "isdbgrid"
         if not is_router and "setName" not in hello:
             raise StandaloneServer
@@ -68,7 +70,7 @@ async def check_schema(connection: Connection) -> None:
         SchemaTooNew, StoreUnavailable.
 
     """
-    with database_call():
+    with connection.call():
         await connection.meta.update_one(
             {"_id": _SCHEMA_ID}, {"$setOnInsert": {"version": SCHEMA_VERSION}}, upsert=True
         )
@@ -85,10 +87,7 @@ def _told_to_people(connection: Connection) -> Iterator[None]:
         yield
     except ServerSelectionTimeoutError as error:
         if _awaits_initiation(connection):
-            raise Misconfigured(
-                "the replica set of MongoDB is not initiated: run once"
-                " mongosh --eval 'rs.initiate()'"
-            ) from error
+            raise _not_initiated() from error
         raise
     except PyMongoError as error:
         if code_of(error) in {_UNAUTHORIZED, _AUTHENTICATION_FAILED}:
@@ -102,6 +101,12 @@ def _told_to_people(connection: Connection) -> Iterator[None]:
 def _awaits_initiation(connection: Connection) -> bool:
     servers = connection.client.delegate.topology_description.server_descriptions().values()
     return any(server.server_type_name == "RSGhost" for server in servers)
+
+
+def _not_initiated() -> Misconfigured:
+    return Misconfigured(
+        "the replica set of MongoDB is not initiated: run once mongosh --eval 'rs.initiate()'"
+    )
 
 
 def _dotted(version: tuple[int, ...]) -> str:

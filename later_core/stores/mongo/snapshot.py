@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import pymongo
 from bson import Timestamp
 from pymongo.errors import PyMongoError
 
@@ -22,9 +21,9 @@ from later_core.model.query import Filter
 from later_core.ports.clock import Clock
 from later_core.ports.store import Snapshot
 from later_core.stores.mongo import cursor, positions, queries
-from later_core.stores.mongo.connection import Connection, Document
+from later_core.stores.mongo.connection import SCAN_SECONDS, Connection, Document
 from later_core.stores.mongo.cursor import Batch
-from later_core.stores.mongo.errors import SCAN_SECONDS, snapshot_error
+from later_core.stores.mongo.errors import snapshot_error
 from later_core.stores.mongo.listing import PageBuilder
 
 #: Indexes made a moment ago keep the server from choosing one; it is asked again this often.
@@ -78,7 +77,7 @@ async def _read(
     if moment is not None:
         read_concern["atClusterTime"] = moment
     try:
-        with pymongo.timeout(SCAN_SECONDS):
+        with connection.deadline(SCAN_SECONDS):
             return await cursor.find(
                 connection,
                 "instances",

@@ -29,7 +29,6 @@ from later_core.stores.mongo import (
 )
 from later_core.stores.mongo.connection import Connection, connect
 from later_core.stores.mongo.documents import to_instant
-from later_core.stores.mongo.errors import database_call
 from later_core.stores.mongo.snapshot import snapshot
 
 
@@ -64,7 +63,7 @@ class MongoStore(Store):
             self._opened = None
 
     async def now(self) -> datetime:
-        with database_call():
+        with self._connection.call():
             hello = await self._connection.admin({"hello": 1})
         return to_instant(hello["localTime"])
 

@@ -1,0 +1,190 @@
+"""The feed tells each change as it was, in an order that positions keep, or says what is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from bson import Timestamp
+from pymongo.database import Database
+
+from later_core.errors import HistoryLost, ResumeTokenInvalid
+from later_core.model.event import EventType
+from later_core.model.query import Filter
+from later_core.ports.clock import SystemClock
+from later_core.stores.mongo import positions
+from later_core.stores.mongo.store import MongoStore
+from later_core.testing.builders import an_instance
+from later_core.testing.store_contract.steps import (
+    HOUR,
+    following,
+    insert,
+    live,
+    position_now,
+    put_mark,
+    story_since,
+    together,
+)
+
+Raw = Database[dict[str, Any]]
+
+
+async def test_quick_changes_are_each_seen_exactly_as_they_were(store: MongoStore) -> None:
+    position = await position_now(store)
+    lives = await together(*(live(store, f"id-{n}") for n in range(10)))
+    await put_mark(store)
+    events = await story_since(store, position)
+    assert len(events) == 50
+    for states in lives:
+        told = [e for e in events if e.instance and e.instance.id == states[0].id]
+        assert [event.instance for event in told] == states
+        assert [event.type for event in told] == [EventType.CREATED] + [EventType.UPDATED] * 4
+    order = [event.position for event in events]
+    assert order == sorted(set(order))
+
+
+async def test_positions_compare_as_text_in_the_order_of_history(store: MongoStore) -> None:
+    bookmarks: list[str] = []
+    history: list[str] = []
+    async with following(store, None) as reader:
+        await reader.batch()
+        for n in range(5):
+            async with store.snapshot(Filter()) as snapshot:
+                history.append(snapshot.position)
+            await put_mark(store, f"mark-{n}")
+            assert await reader.until(f"mark-{n}") == []
+            history += [event.position for event in reader.read[-1].events]
+        bookmarks = [batch.position for batch in reader.read]
+    # Each moment lies between the event before it and the one behind it.
+    assert len(history) == 10
+    assert all(before < after for before, after in pairwise(history))
+    assert bookmarks == sorted(bookmarks)
+
+
+def test_a_moment_sorts_behind_all_up_to_it_and_before_all_later() -> None:
+    ordered = [
+        "826380000000000001" + "2B042C0100296E",
+        positions.just_behind(Timestamp(0x63800000, 1)),
+        "826380000000000002" + "2B022C0100296E",
+        "826380000000000002" + "2B042C0100296E",
+        positions.just_behind(Timestamp(0x63800000, 2)),
+        "826380000100000001" + "2B022C0100296E",
+    ]
+    assert all(a < b for a, b in pairwise(ordered))
+    assert positions.time_of(ordered[1]) == Timestamp(0x63800000, 2)
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        "",
+        "x",
+        "82",
+        "81" + "0" * 16,
+        "82" + "f" * 16,
+        "82" + "G" * 16,
+        "82" + "0" * 17,
+        "00000000000000000001",
+    ],
+)
+async def test_what_is_no_position_is_refused(store: MongoStore, position: str) -> None:
+    with pytest.raises(ResumeTokenInvalid):
+        await story_since(store, position)
+
+
+async def test_a_position_with_a_forged_end_or_from_the_future_is_refused(
+    store: MongoStore,
+) -> None:
+    position = await position_now(store)
+    for forged in (position[:18] + "FF", position[:18] + "2B04FFFF", "82FFFFFFFF00000001"):
+        with pytest.raises(ResumeTokenInvalid):
+            await story_since(store, forged)
+
+
+async def test_a_change_without_its_image_is_told_as_lost(store: MongoStore, raw: Raw) -> None:
+    position = await position_now(store)
+    raw.command({"collMod": "instances", "changeStreamPreAndPostImages": {"enabled": False}})
+    await live(store, "one")
+    with pytest.raises(HistoryLost):
+        await story_since(store, position)
+
+
+async def test_a_dropped_collection_is_told_as_lost(store: MongoStore, raw: Raw) -> None:
+    async with following(store, None) as reader:
+        await reader.batch()
+        raw["instances"].drop()
+        with pytest.raises(HistoryLost):
+            await reader.until("nothing")
+
+
+async def test_removal_is_no_change(store: MongoStore, raw: Raw) -> None:
+    position = await position_now(store)
+    states = await live(store, "one")
+    raw["instances"].delete_one({"_id": "one"})
+    await put_mark(store)
+    assert [event.instance for event in await story_since(store, position)] == states
+
+
+async def test_a_follower_that_is_cancelled_leaves_nothing_behind(
+    store: MongoStore, raw: Raw, clock: SystemClock
+) -> None:
+    async def read() -> None:
+        async with following(store, None) as reader:
+            await reader.batch()
+            began.set()
+            await reader.until("nothing")
+
+    began = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(read())
+        await began.wait()
+        assert len(_streams(raw)) == 1
+        task.cancel()
+    # A read under way ends within moments of the loss of its cursor; by itself it waits a second.
+    give_up = clock.monotonic() + 0.8
+    while _streams(raw):
+        assert clock.monotonic() < give_up
+        await clock.sleep(0.02)
+
+
+def _streams(raw: Raw) -> list[dict[str, Any]]:
+    """The change streams that the server holds open on this database."""
+    return list(
+        raw.client.admin.aggregate(
+            [
+                {"$currentOp": {"idleCursors": True, "allUsers": True}},
+                {"$match": {"cursor.tailable": True, "ns": f"{raw.name}.instances"}},
+            ]
+        )
+    )
+
+
+async def test_a_follower_that_missed_nothing_is_told_so_at_once(
+    store: MongoStore, clock: SystemClock
+) -> None:
+    position = await position_now(store)
+    began = clock.monotonic()
+    async with following(store, position) as reader:
+        await reader.batch()
+        await reader.batch()
+    assert clock.monotonic() - began < 0.9
+
+
+async def test_large_events_come_in_batches_of_bounded_weight(store: MongoStore) -> None:
+    now = await store.now()
+    position = await position_now(store)
+    large = [
+        an_instance(f"{n:02d}", execution_time=now + HOUR, parameters=bytes(700_000))
+        for n in range(12)
+    ]
+    await insert(store, *large)
+    await put_mark(store)
+    async with following(store, position) as reader:
+        events = await reader.until("mark")
+    assert [event.instance for event in events] == large
+    assert max(len(batch.events) for batch in reader.read) <= 4
+    for batch in reader.read:
+        if batch.events:
+            assert batch.position >= batch.events[-1].position
