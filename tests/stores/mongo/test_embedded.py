@@ -241,6 +241,18 @@ async def test_no_mongod_says_what_to_install(
         await embedded(tmp_path).__aenter__()
 
 
+def test_a_bundled_mongod_that_lost_its_run_bit_gets_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled = tmp_path / "bundled"
+    bundled.write_text("#!/bin/sh\n")
+    bundled.chmod(0o644)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(binary_module, "_bundled", lambda: bundled)
+    assert find_mongod() == bundled
+    assert os.access(bundled, os.X_OK)
+
+
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
