@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -22,10 +23,12 @@ from later_core.testing.store_contract.steps import (
     existing,
     following,
     insert,
+    outcome_of,
     position_now,
     put_mark,
     run,
     story_since,
+    together,
 )
 
 MakeStore = Callable[..., MongoStore]
@@ -45,15 +48,14 @@ async def test_a_stopped_database_is_unavailable_in_bounded_time_and_works_again
             await reader.batch()
             own_mongod.stop()
             start = clock.monotonic()
-            for call in (
-                store.now(),
-                store.get("before"),
-                store.insert([an_instance("during", execution_time=now)]),
-                store.list(Filter(), after=None, limit=10),
-                store.abort("before"),
-            ):
-                with pytest.raises(StoreUnavailable):
-                    await call
+            outcomes = await together(
+                outcome_of(store.now()),
+                outcome_of(store.get("before")),
+                outcome_of(store.insert([an_instance("during", execution_time=now)])),
+                outcome_of(store.list(Filter(), after=None, limit=10)),
+                outcome_of(store.abort("before")),
+            )
+            assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
             with pytest.raises(StoreUnavailable):
                 await reader.until("nothing")
             assert clock.monotonic() - start < 30
@@ -183,3 +185,21 @@ async def test_a_change_in_doubt_is_repeated_by_the_driver_and_done_once(
         after = await faulty.retry("one", now)
     assert after.revision == expected
     assert await faulty.get("one") == after
+
+
+async def test_a_database_that_hangs_is_unavailable_in_bounded_time(
+    own_mongod: Any, make_store: MakeStore, clock: SystemClock
+) -> None:
+    async with make_store(own_mongod.uri) as store:
+        now = await store.now()
+        await insert(store, an_instance("one", execution_time=now))
+        process = own_mongod._process
+        process.send_signal(signal.SIGSTOP)
+        try:
+            began = clock.monotonic()
+            with pytest.raises(StoreUnavailable):
+                await store.abort("one")
+            assert clock.monotonic() - began < 15
+        finally:
+            process.send_signal(signal.SIGCONT)
+        assert await store.get("one") is not None
