@@ -113,7 +113,8 @@ def instance_details(instance: Instance, now: datetime) -> Iterable[tuple[str, s
     yield "task", instance.task
     yield "state", state_text(instance.state)
     yield "execution time", when(instance.execution_time)
-    yield "attempt", f"{instance.attempt} of {instance.retry.max_attempts}"
+    allowed = instance.retry.max_attempts + instance.uncounted_attempts
+    yield "attempt", f"{instance.attempt} of {allowed}"
     yield "parameters", payload_text(instance.parameters)
     yield "result", payload_text(instance.result)
     yield "error", f"{instance.error.reason}: {instance.error.message}" if instance.error else ""

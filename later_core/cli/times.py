@@ -116,10 +116,10 @@ def relative(instant: datetime, now: datetime) -> str:
 
 
 def spell(seconds: float) -> str:
-    """A length of time in its largest sensible unit, rounded down: ``90 s``, ``5 min``, ``3 d``."""
+    """A length of time in its largest sensible unit, rounded: ``90 s``, ``5 min``, ``3 d``."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * size:
-            return f"{int(seconds // size)} {unit}"
+            return f"{round(seconds / size)} {unit}"
     return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 

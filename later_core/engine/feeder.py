@@ -73,7 +73,7 @@ class Feeder:
 
     def _is_cut_short(self) -> bool:
         """Whether the window had no room for all that is near, or is in doubt whether it has it."""
-        return self._window.horizon_ms < self._target_ms
+        return self._window.is_doubted or self._window.horizon_ms < self._target_ms
 
     def _boundary(self) -> datetime:
         """What is due before this is backlog."""
@@ -81,6 +81,7 @@ class Feeder:
         return from_millis(now_ms - Window.OVERDUE_AFTER_MS)
 
     async def _pull(self) -> None:
+        self._window.is_doubted = False
         boundary = self._boundary()
         until = self._database_clock.now() + self._time_ahead
         # Raised before reading: whatever is created from here on is offered by its creator, so

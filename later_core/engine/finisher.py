@@ -31,18 +31,20 @@ def ending_of(
     ``start_time`` is None when the task's code never began; ``now`` is the database's.
     """
     state, execution_time, error, result = State.FAILED, None, None, b""
+    uncounted = instance.uncounted_attempts
     match outcome:
         case Succeeded():
             state, result, error = State.SUCCEEDED, outcome.result, outcome.note
         case Failed():
             error, result = outcome.error, outcome.result
-            if not outcome.is_final and instance.retry.allows_another(instance.attempt):
+            if not outcome.is_final and instance.retry.allows_another(instance.counted_attempts):
                 state = State.PENDING
-                execution_time = round_up(now + instance.retry.backoff(instance.attempt))
+                execution_time = round_up(now + instance.retry.backoff(instance.counted_attempts))
         case HandedBack():
             error = outcome.error
             if start_time is None or instance.delivery is Delivery.AT_LEAST_ONCE:
                 state, execution_time = State.PENDING, instance.execution_time
+                uncounted += 1
     return Ending(
         id=instance.id,
         node=instance.node or "",
@@ -53,6 +55,7 @@ def ending_of(
         execution_time=execution_time,
         result=result,
         error=error,
+        uncounted_attempts=uncounted,
     )
 
 

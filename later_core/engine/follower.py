@@ -1,4 +1,4 @@
-"""Loop: the store's feed goes to the hub, to event plugins, and to runs that others aborted."""
+"""Loop: the store's feed goes to the hub and to event plugins."""
 
 from __future__ import annotations
 

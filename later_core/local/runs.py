@@ -125,6 +125,11 @@ class Runs:
             self.is_idle.set()
         self._note_room()
 
+    def stop(self, id: str, reason: Stop) -> None:
+        """Stop the run of this instance, if there is one."""
+        if (run := self._runs.get(id)) is not None:
+            run.stop(reason)
+
     def stop_all(self, reason: Stop) -> None:
         """Stop every run."""
         for run in self:

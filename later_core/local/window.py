@@ -36,6 +36,8 @@ class Window:
         #: Set when there is room again for what was refused.
         self.wants_more = asyncio.Event()
         self._refused = False
+        #: Something pending may never have been offered; cleared as a pull begins.
+        self.is_doubted = False
 
     def __len__(self) -> int:
         return len(self._due)
@@ -80,7 +82,7 @@ class Window:
 
     def doubt(self) -> None:
         """Say that something may be pending that was never offered; a pull must look again."""
-        self.horizon_ms = -1
+        self.is_doubted = True
         self.wants_more.set()
 
     def discard(self, id: str) -> None:

@@ -62,9 +62,11 @@ class Instance:
     from another one) and ``create_time``.
 
     What changes, always together with ``revision``: ``state``; ``execution_time``; ``attempt``
-    (0 before the first start); ``node`` (who claimed the last attempt); ``start_time`` (when the
-    task's code began; of the last attempt); ``finish_time`` (set only once ended); ``result``;
-    ``error`` (of the last attempt that failed; kept while a retry is pending).
+    (0 before the first start); ``uncounted_attempts`` (those that the retry policy leaves out: made
+    before the last RetryInstance, given up by their node or lost with it); ``node`` (who claimed the
+    last attempt); ``start_time`` (when the task's code began; of the last attempt); ``finish_time``
+    (set only once ended); ``result``; ``error`` (of the last attempt that failed; kept while a
+    retry is pending).
     """
 
     id: str
@@ -74,6 +76,7 @@ class Instance:
     parameters: bytes = b""
     state: State = State.PENDING
     attempt: int = 0
+    uncounted_attempts: int = 0
     revision: int = 1
     retry: RetryPolicy = NO_RETRY
     timeout: timedelta | None = None
@@ -87,3 +90,8 @@ class Instance:
     finish_time: datetime | None = None
     result: bytes = b""
     error: InstanceError | None = None
+
+    @property
+    def counted_attempts(self) -> int:
+        """How many attempts count against ``retry.max_attempts``."""
+        return self.attempt - self.uncounted_attempts

@@ -43,7 +43,8 @@ class Ending:
     """The end of one attempt, to be written only by the owner of that very attempt (fencing).
 
     ``state`` is SUCCEEDED, FAILED, or PENDING for another attempt at ``execution_time``.
-    ``finish_time`` is None exactly when the state is PENDING.
+    ``finish_time`` is None exactly when the state is PENDING; ``uncounted_attempts`` is what the
+    instance has from then on.
     """
 
     id: str
@@ -55,3 +56,4 @@ class Ending:
     execution_time: datetime | None = None
     result: bytes = b""
     error: InstanceError | None = None
+    uncounted_attempts: int = 0

@@ -19,16 +19,16 @@ class RetryPolicy:
     max_backoff: timedelta = timedelta(hours=1)
     multiplier: float = 2.0
 
-    def allows_another(self, attempt: int) -> bool:
-        """Whether an attempt may follow the failed attempt of this number."""
-        return attempt < self.max_attempts
+    def allows_another(self, attempts: int) -> bool:
+        """Whether another attempt may follow after so many that count."""
+        return attempts < self.max_attempts
 
-    def backoff(self, attempt: int) -> timedelta:
-        """How long to wait after the failed attempt of this number (from 1)."""
+    def backoff(self, attempts: int) -> timedelta:
+        """How long to wait after so many failed attempts (from 1)."""
         ceiling = self.max_backoff / self.min_backoff if self.min_backoff else 1.0
         factor = 1.0
         # Multiplied step by step, so that a huge attempt number cannot overflow a float power.
-        for _ in range(attempt - 1):
+        for _ in range(attempts - 1):
             factor *= self.multiplier
             if factor >= ceiling or self.multiplier == 1.0:
                 break

@@ -149,8 +149,8 @@ class Store(ABC):
         """An ended instance -> PENDING, due at that time, with its attempts counted on.
 
         Clears ``finish_time``, ``start_time``, ``result``, ``error`` and ``node``. Attempt numbers
-        are never used again, so ``retry.max_attempts`` grows by the attempts already made: the
-        policy begins anew.
+        are never used again; those made so far become ``uncounted_attempts``, so that the policy
+        begins anew.
 
         Raises:
             InstanceNotFound, InstanceNotEnded.
@@ -226,9 +226,9 @@ class Store(ABC):
 
         First declares such nodes dead, durably. Then each of their RUNNING instances (and each whose
         node is unknown): AT_LEAST_ONCE -> PENDING, due at the database's now, ``error`` with reason
-        NODE_LOST; AT_MOST_ONCE -> FAILED, reason NODE_LOST. Answers those that this call changed, as
-        they are after it; call again while the answer is as long as ``limit``. Several nodes may
-        call at once: each instance is taken by one of them.
+        NODE_LOST and one more of ``uncounted_attempts``; AT_MOST_ONCE -> FAILED, reason NODE_LOST.
+        Answers those that this call changed, as they are after it; call again while the answer is
+        as long as ``limit``. Several nodes may call at once: each instance is taken by one of them.
         """
 
     @abstractmethod
@@ -236,7 +236,7 @@ class Store(ABC):
         """Hand back what is RUNNING under this live node and is not among its running (id, attempt).
 
         Closes the gap that a claim leaves whose answer was lost for good: such instances go back to
-        PENDING, due as before (their code never began; the attempt number is spent all the same).
+        PENDING, due as before (their code never began, and the attempt is uncounted).
         Call only while no claim or finish of this node is under way.
         """
 

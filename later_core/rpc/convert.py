@@ -63,6 +63,7 @@ def fill_instance(message: pb.Instance, instance: Instance) -> None:
     message.delivery = _TO_DELIVERY[instance.delivery]
     fill_timestamp(message.create_time, instance.create_time)
     message.revision = instance.revision
+    message.uncounted_attempts = instance.uncounted_attempts
     if instance.timeout is not None:
         message.timeout.CopyFrom(to_duration(instance.timeout))
     if instance.start_deadline is not None:
@@ -94,6 +95,7 @@ def from_instance(message: pb.Instance) -> Instance:
         execution_time=from_timestamp(message.execution_time, "execution_time"),
         state=FROM_STATE[message.state],
         attempt=message.attempt,
+        uncounted_attempts=message.uncounted_attempts,
         revision=message.revision,
         retry=_policy(message.retry.SerializeToString()),
         timeout=exact_duration(message.timeout) if has("timeout") else None,

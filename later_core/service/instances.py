@@ -9,6 +9,7 @@ from typing import Self
 
 from later_core.errors import (
     InstanceAlreadyExists,
+    InstanceEnded,
     InstanceNotFound,
     LaterError,
     StoreUnavailable,
@@ -17,7 +18,7 @@ from later_core.errors import (
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.grouping import Group
 from later_core.local.lease import Lease
-from later_core.local.runs import Runs
+from later_core.local.runs import Runs, Stop
 from later_core.local.window import Window
 from later_core.model.instance import Instance, NewInstance
 from later_core.model.instant import to_millis
@@ -117,7 +118,13 @@ class Instances:
         Raises:
             InstanceNotFound, InstanceEnded, StoreUnavailable.
         """
-        aborted = await self._store.abort(id)
+        try:
+            aborted = await self._store.abort(id)
+        except InstanceEnded as error:
+            # Perhaps by an abort of ours whose answer was lost: what still runs here is to stop.
+            if error.state == State.ABORTED:
+                self._runs.stop(id, Stop.ABORTED)
+            raise
         self._window.discard(id)
         self._runs.abort(aborted, node=self._lease.node)
         return aborted

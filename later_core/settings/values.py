@@ -160,9 +160,9 @@ class Settings(BaseModel):
         "auto", description="text for people, json for programs; auto: text on a terminal."
     )
 
-    plugins: Mapping[str, Any] = Field(default=_NOTHING)
+    plugins: Mapping[str, Any] = Field(default_factory=lambda: _NOTHING)
     plugin_settings: tuple[PluginSetting, ...] = Field(default=(), repr=False)
-    sources: Mapping[str, Source] = Field(default=_NOTHING, repr=False)
+    sources: Mapping[str, Source] = Field(default_factory=lambda: _NOTHING, repr=False)
     #: Sentences about variables that look like settings and are none; worth a line in the log.
     warnings: tuple[str, ...] = Field(default=(), repr=False)
 

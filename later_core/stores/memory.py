@@ -191,7 +191,7 @@ class MemoryStore(Store):
     async def reclaim(self, node: str, running: Collection[tuple[str, int]]) -> Sequence[Instance]:
         await self._yield()
         stray = [i for i in self._running() if i.node == node and (i.id, i.attempt) not in running]
-        return [self._write(moves.changed(i, state=State.PENDING)) for i in stray]
+        return [self._write(moves.reclaimed(i)) for i in stray]
 
     # -- history -----------------------------------------------------------------------------
 

@@ -67,12 +67,11 @@ def retried(instance: Instance, execution_time: datetime) -> Instance:
     """
     if not instance.state.is_final:
         raise InstanceNotEnded(instance.id, instance.state)
-    policy = instance.retry
     return changed(
         instance,
         state=State.PENDING,
         execution_time=execution_time,
-        retry=replace(policy, max_attempts=policy.max_attempts + instance.attempt),
+        uncounted_attempts=instance.attempt,
         node=None,
         start_time=None,
         finish_time=None,
@@ -103,6 +102,7 @@ def finished(instance: Instance, ending: Ending) -> Instance:
         finish_time=ending.finish_time,
         result=ending.result,
         error=ending.error,
+        uncounted_attempts=ending.uncounted_attempts,
     )
 
 
@@ -110,7 +110,20 @@ def recovered(instance: Instance, *, now: datetime) -> Instance:
     """RUNNING on a node that died -> PENDING or FAILED, as its delivery asks."""
     if instance.delivery is Delivery.AT_MOST_ONCE:
         return changed(instance, state=State.FAILED, finish_time=now, error=NODE_LOST)
-    return changed(instance, state=State.PENDING, execution_time=now, error=NODE_LOST)
+    return changed(
+        instance,
+        state=State.PENDING,
+        execution_time=now,
+        error=NODE_LOST,
+        uncounted_attempts=instance.uncounted_attempts + 1,
+    )
+
+
+def reclaimed(instance: Instance) -> Instance:
+    """RUNNING in the store alone -> PENDING, due as before."""
+    return changed(
+        instance, state=State.PENDING, uncounted_attempts=instance.uncounted_attempts + 1
+    )
 
 
 def is_owner(instance: Instance, *, node: str, attempt: int) -> bool:

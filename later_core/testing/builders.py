@@ -63,6 +63,7 @@ def _ending(running: Instance, state: State, *, at: datetime, **fields: Any) -> 
     if running.node is None:
         raise ValueError(f"instance {running.id!r} was never claimed: there is no attempt to end")
     fields.setdefault("finish_time", None)
+    fields.setdefault("uncounted_attempts", running.uncounted_attempts)
     return Ending(
         id=running.id,
         node=running.node,

@@ -5,6 +5,7 @@ from datetime import timedelta
 from later_core.errors import StoreUnavailable
 from later_core.model.instance import Delivery, Instance
 from later_core.model.node import Node
+from later_core.model.retry import RetryPolicy
 from later_core.model.state import State
 from later_core.stores.memory import MemoryStore
 from later_core.testing.clock import FakeClock
@@ -238,3 +239,26 @@ async def test_what_a_task_does_to_the_loop_does_not_reach_other_tasks(running):
         await bench.clock.advance(2)
         assert (await bench.get("w")).state is State.FAILED
         assert (await bench.get("f")).state is State.SUCCEEDED
+
+
+async def test_an_attempt_lost_with_its_node_does_not_count_against_the_policy(running):
+    clock = FakeClock()
+    store = MemoryStore(clock=clock)
+    dead = Node(id="dead", address="", version="0", tasks=["record"], started_at=clock.now())
+    await store.beat(dead, lease=timedelta(seconds=1))
+    then = clock.now()
+    policy = RetryPolicy(max_attempts=2, min_backoff=timedelta(seconds=1))
+    await store.insert(
+        [Instance(id="a", task="record", execution_time=then, create_time=then, retry=policy)]
+    )
+    await store.claim(["a"], node="dead", until=then)
+
+    async def body(_context):
+        raise ValueError("broken")
+
+    task = RecordingTask(body)
+    async with running(task, store=store, clock=clock) as bench:
+        await bench.clock.advance(60)
+        ended = await bench.get("a")
+        assert (ended.state, ended.attempt, ended.counted_attempts) == (State.FAILED, 3, 2)
+        assert task.called("run") == ["a", "a"]

@@ -88,7 +88,7 @@ def test_a_filter_made_of_an_instance_finds_it(filter: Filter) -> None:
         ({"schedule_id": "nightly"}, True),
         ({"schedule_id": "hourly"}, False),
     ],
-    ids=str,
+    ids=lambda given: "+".join(given) if isinstance(given, dict) else str(given),
 )
 def test_each_condition(condition: dict[str, Any], is_met: bool) -> None:
     instance = an_instance(

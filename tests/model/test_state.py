@@ -182,7 +182,7 @@ class Life(RuleBasedStateMachine):
             assert isinstance(outcome, InstanceNotFound)
         elif before.state.is_final:
             assert isinstance(outcome, Instance)
-            assert outcome.retry.max_attempts == before.retry.max_attempts + before.attempt
+            assert (outcome.retry, outcome.counted_attempts) == (before.retry, 0)
         else:
             assert isinstance(outcome, InstanceNotEnded)
 

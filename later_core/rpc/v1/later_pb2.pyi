@@ -226,6 +226,7 @@ class Instance(message.Message):
     START_TIME_FIELD_NUMBER: builtins.int
     FINISH_TIME_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
+    UNCOUNTED_ATTEMPTS_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Unique for ever."""
     task: builtins.str
@@ -246,6 +247,10 @@ class Instance(message.Message):
     """What the task's code returned."""
     revision: builtins.int
     """One more at each change, from 1."""
+    uncounted_attempts: builtins.int
+    """Attempts that the retry policy does not count: made before the last RetryInstance, given up by
+    their node, or lost with it.
+    """
     @builtins.property
     def execution_time(self) -> timestamp_pb2.Timestamp:
         """When the next attempt is due; once ended, when the last one was."""
@@ -306,10 +311,11 @@ class Instance(message.Message):
         start_time: timestamp_pb2.Timestamp | None = ...,
         finish_time: timestamp_pb2.Timestamp | None = ...,
         revision: builtins.int = ...,
+        uncounted_attempts: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

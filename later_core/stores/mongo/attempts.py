@@ -144,6 +144,8 @@ def _content(ending: Ending, digest: bytes) -> Document:
     }
     if ending.execution_time is not None:
         content["execution_time"] = round_up(ending.execution_time)
+    if ending.uncounted_attempts:
+        content["uncounted_attempts"] = ending.uncounted_attempts
     return content
 
 
@@ -153,6 +155,7 @@ def _digest(ending: Ending) -> bytes:
     content = (
         ending.node,
         ending.attempt,
+        ending.uncounted_attempts,
         ending.state.value,
         *(None if time is None else to_millis(time) for time in times),
         ending.error and (ending.error.reason, ending.error.message),

@@ -24,12 +24,11 @@ from later_core.errors import (
 )
 from later_core.model.instance import Instance
 from later_core.model.instant import round_up
-from later_core.model.retry import NO_RETRY
 from later_core.model.state import FINAL_STATES, State
 from later_core.ports.store import Aborted
 from later_core.stores.mongo import listing
 from later_core.stores.mongo.connection import Connection, Document
-from later_core.stores.mongo.documents import readable, retry_document
+from later_core.stores.mongo.documents import readable
 
 #: Reads that found the condition met again, one after the other, before the caller is asked to
 #: come back.
@@ -94,7 +93,6 @@ async def reschedule(
 
 async def retry(connection: Connection, id: str, execution_time: datetime) -> Instance:
     """As ``Store.retry`` promises it."""
-    attempts = {"$ifNull": ["$retry.max_attempts", NO_RETRY.max_attempts]}
     document = await _change(
         connection,
         {"_id": id, "state": {"$in": _FINAL}},
@@ -103,13 +101,7 @@ async def retry(connection: Connection, id: str, execution_time: datetime) -> In
                 "$set": {
                     "state": "PENDING",
                     "execution_time": round_up(execution_time),
-                    "retry": {
-                        "$mergeObjects": [
-                            retry_document(NO_RETRY),
-                            "$retry",
-                            {"max_attempts": {"$add": [attempts, "$attempt"]}},
-                        ]
-                    },
+                    "uncounted_attempts": "$attempt",
                     "revision": _NEXT_REVISION,
                 }
             },

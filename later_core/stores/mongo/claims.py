@@ -137,7 +137,7 @@ async def reclaim(
             {"_id": {"$in": strays}, "state": "RUNNING", "node": node, **COUNTABLE},
             {
                 "$set": {"state": "PENDING", "taken": token},
-                "$inc": {"revision": 1},
+                "$inc": {"revision": 1, "uncounted_attempts": 1},
                 "$unset": {"claim": ""},
             },
             hint="_id_",

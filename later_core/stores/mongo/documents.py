@@ -73,6 +73,7 @@ def to_document(instance: Instance) -> Document:
 def _what_may_be_missing(i: Instance) -> Sequence[tuple[str, Any]]:
     return (
         ("parameters", i.parameters or None),
+        ("uncounted_attempts", i.uncounted_attempts or None),
         ("retry", None if i.retry == NO_RETRY else retry_document(i.retry)),
         ("timeout", duration_field(i.timeout)),
         ("start_deadline", duration_field(i.start_deadline)),
@@ -128,6 +129,7 @@ def to_instance(document: Document) -> Instance:
             parameters=_checked(document.get("parameters") or b"", bytes),
             state=_STATES[document["state"]],
             attempt=int(_checked(document["attempt"], int)),
+            uncounted_attempts=int(_checked(document.get("uncounted_attempts") or 0, int)),
             revision=int(_checked(document["revision"], int)),
             retry=_retry(document.get("retry")),
             timeout=_duration(document.get("timeout")),

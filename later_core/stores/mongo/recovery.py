@@ -57,6 +57,8 @@ async def _take(connection: Connection, lost: dict[str, str | None], token: str)
     """Compare and set: still RUNNING, and by one of the nodes that are lost."""
     at_most_once = {"$eq": ["$delivery", "AT_MOST_ONCE"]}
 
+    one_more = {"$add": [{"$ifNull": ["$uncounted_attempts", 0]}, 1]}
+
     def either(failed: object, pending: object) -> Document:
         return {"$cond": [at_most_once, failed, pending]}
 
@@ -73,6 +75,7 @@ async def _take(connection: Connection, lost: dict[str, str | None], token: str)
                     "$set": {
                         "state": either("FAILED", "PENDING"),
                         "execution_time": either("$execution_time", "$$NOW"),
+                        "uncounted_attempts": either("$uncounted_attempts", one_more),
                         "finish_time": either("$$NOW", None),
                         "error": {"$literal": error_field(NODE_LOST)},
                         "revision": {"$add": ["$revision", 1]},

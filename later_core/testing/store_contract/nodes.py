@@ -75,6 +75,7 @@ class NodesContract:
             revision=3,
             execution_time=taken.execution_time,
             error=taken.error,
+            uncounted_attempts=1,
         )
         assert await store.get("one") == taken
         [again] = await claim(store, "one", node=OTHER_NODE)
@@ -187,7 +188,7 @@ class NodesContract:
         handed_back = await store.reclaim(NODE, {("known", 1), ("older", 2)})
         by_id = {instance.id: instance for instance in handed_back}
         assert by_id == {
-            instance.id: replace(instance, state=State.PENDING, revision=3)
+            instance.id: replace(instance, state=State.PENDING, revision=3, uncounted_attempts=1)
             for instance in (lost, older)
         }
         for instance in (known, foreign, *by_id.values()):

@@ -182,7 +182,7 @@ class SteeringContract:
             state=State.PENDING,
             execution_time=due,
             revision=ended.revision + 1,
-            retry=RetryPolicy(max_attempts=4),
+            uncounted_attempts=1,
             node=None,
             start_time=None,
             finish_time=None,
@@ -194,21 +194,23 @@ class SteeringContract:
         [running] = await claim(store, "one")
         assert running.attempt == 2
 
-    async def test_a_retry_grows_the_policy_by_the_attempts_made(self, store: Store) -> None:
-        [running] = await run(store, "one", retry=RetryPolicy(max_attempts=2))
+    async def test_each_retry_begins_the_policy_anew(self, store: Store) -> None:
+        policy = RetryPolicy(max_attempts=2)
+        [running] = await run(store, "one", retry=policy)
         now = await store.now()
         await store.finish([failed_for_now(running, at=now, next_time=now)])
-        [running] = await claim(store, "one")
-        await store.finish([failed(running, at=now)])
-        pending = await store.retry("one", now)
-        assert (pending.attempt, pending.retry.max_attempts) == (2, 4)
+        for made in (2, 3):
+            [running] = await claim(store, "one")
+            await store.finish([failed(running, at=now)])
+            pending = await store.retry("one", now)
+            assert (pending.attempt, pending.counted_attempts, pending.retry) == (made, 0, policy)
 
     async def test_a_retry_of_what_never_started_has_its_first_attempt(self, store: Store) -> None:
         now = await store.now()
         await insert(store, an_instance(execution_time=now))
         await store.abort("one")
         pending = await store.retry("one", now)
-        assert (pending.attempt, pending.retry.max_attempts, pending.revision) == (0, 1, 3)
+        assert (pending.attempt, pending.counted_attempts, pending.revision) == (0, 0, 3)
         [running] = await claim(store, "one")
         assert running.attempt == 1
 
