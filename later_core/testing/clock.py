@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -19,38 +20,19 @@ _MAX_TURNS = 100_000
 _BLIND_TURNS = 50
 
 
-class FakeClock:
-    """Time in the hand of the test: it passes in ``advance`` alone, and then at once.
+class TimerClock(ABC):
+    """Sleeping and waiting, for a clock that can set a timer."""
 
-    Whoever sleeps or waits by this clock wakes in the order of time, and sees in ``now()`` exactly
-    the moment that was asked for. Keeps the promise of ``later_core.ports.clock.Clock``. Belongs
-    to one event loop.
-    """
-
-    def __init__(self, start: datetime = datetime(2030, 1, 1, tzinfo=UTC)) -> None:
-        self._start = start
-        # Whole microseconds: what is added up in floats would drift.
-        self._elapsed_us = 0
-        self._timers: list[_Timer] = []
-        self._set_timers = 0
-
-    def now(self) -> datetime:
-        return self._start + timedelta(microseconds=self._elapsed_us)
-
-    def monotonic(self) -> float:
-        return self._elapsed_us / 1_000_000
-
-    @property
-    def sleepers(self) -> int:
-        """How many calls of ``sleep`` and timed ``wait`` are waiting for time to pass."""
-        return sum(not timer.is_cancelled for timer in self._timers)
+    @abstractmethod
+    def set_timer(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call back after so many seconds (more than 0), unless the timer is cancelled before."""
 
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
             await _one_turn()
             return
         woken = asyncio.Event()
-        timer = self._set_timer(seconds, woken.set)
+        timer = self.set_timer(seconds, woken.set)
         try:
             await woken.wait()
         finally:
@@ -64,11 +46,11 @@ class FakeClock:
         if seconds <= 0:
             await _one_turn()
             return event.is_set()
-        timer: _Timer | None = None
+        timer: Timer | None = None
         try:
             async with asyncio.timeout(None) as scope:
                 # The scope knows only the loop's time; a moment in its past makes it end at once.
-                timer = self._set_timer(seconds, lambda: scope.reschedule(0))
+                timer = self.set_timer(seconds, lambda: scope.reschedule(0))
                 try:
                     await event.wait()
                 finally:
@@ -76,6 +58,33 @@ class FakeClock:
         except TimeoutError:
             return event.is_set()
         return True
+
+
+class FakeClock(TimerClock):
+    """Time in the hand of the test: it passes in ``advance`` alone, and then at once.
+
+    Whoever sleeps or waits by this clock wakes in the order of time, and sees in ``now()`` exactly
+    the moment that was asked for. Keeps the promise of ``later_core.ports.clock.Clock``. Belongs
+    to one event loop.
+    """
+
+    def __init__(self, start: datetime = datetime(2030, 1, 1, tzinfo=UTC)) -> None:
+        self._start = start
+        # Whole microseconds: what is added up in floats would drift.
+        self._elapsed_us = 0
+        self._timers: list[Timer] = []
+        self._set_timers = 0
+
+    def now(self) -> datetime:
+        return self._start + timedelta(microseconds=self._elapsed_us)
+
+    def monotonic(self) -> float:
+        return self._elapsed_us / 1_000_000
+
+    @property
+    def sleepers(self) -> int:
+        """How many calls of ``sleep`` and timed ``wait`` are waiting for time to pass."""
+        return sum(not timer.is_cancelled for timer in self._timers)
 
     async def advance(self, seconds: float) -> None:
         """Let so much time pass. Returns once everything that it set off has come to rest.
@@ -126,14 +135,14 @@ class FakeClock:
             " something repeats without ever waiting for time or an event"
         )
 
-    def _set_timer(self, seconds: float, callback: Callable[[], object]) -> _Timer:
+    def set_timer(self, seconds: float, callback: Callable[[], object]) -> Timer:
         self._set_timers += 1
-        timer = _Timer(self._elapsed_us + _to_microseconds(seconds), self._set_timers, callback)
+        timer = Timer(self._elapsed_us + _to_microseconds(seconds), self._set_timers, callback)
         heapq.heappush(self._timers, timer)
         return timer
 
 
-class _Timer:
+class Timer:
     """One call that is due at a moment; ``number`` orders those of the same moment."""
 
     __slots__ = ("callback", "due_us", "is_cancelled", "number")
@@ -144,7 +153,7 @@ class _Timer:
         self.callback = callback
         self.is_cancelled = False
 
-    def __lt__(self, other: _Timer) -> bool:
+    def __lt__(self, other: Timer) -> bool:
         return (self.due_us, self.number) < (other.due_us, other.number)
 
 
