@@ -1,0 +1,177 @@
+"""Compare what the outside knows with what the database holds. Every count must be zero."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+
+from later_core.model.state import State, is_lawful
+from later_core.testing.chaos.account import Account, Change, Noted, Seen
+
+#: A violation, in words, for people who look for its cause.
+Found = Iterator[str]
+
+
+def judge(account: Account) -> Mapping[str, list[str]]:
+    """What was found, by promise, in the order of the table."""
+    history = _History(account)
+    checks: dict[str, Callable[[Account, _History], Found]] = {
+        "lost: acknowledged creates that are not stored": _lost,
+        "acknowledged changes that history does not hold": _forgotten,
+        "instances that never ended": _unended,
+        "successes that no start in the ledger explains": _unexplained,
+        "starts that the store does not know": _unknown_starts,
+        "started twice in one attempt": _twice,
+        "started early": _early,
+        "acknowledged abort of PENDING, and started": _aborted_and_started,
+        "at most once, and started again": _again,
+        "on_abort called twice": _aborted_twice,
+        "changes that are not lawful": _unlawful,
+        "events missed": _missed,
+        "events repeated or out of order": _disordered,
+        "answers that no fault explains": lambda account, _: iter(account.acknowledged.unexpected),
+    }
+    return {name: list(check(account, history)) for name, check in checks.items()}
+
+
+class _History:
+    """Every change of every instance, as all subscribers together saw them; and the starts."""
+
+    def __init__(self, account: Account) -> None:
+        self.changes: defaultdict[str, dict[int, Change]] = defaultdict(dict)
+        for seen in account.seen:
+            for change in filter(None, seen.changes):
+                self.changes[change.id][change.revision] = change
+        for change in account.stored.values():
+            self.changes[change.id].setdefault(change.revision, change)
+        self.starts = [noted for noted in account.ledger if noted.what == "start"]
+
+    def claim(self, start: Noted) -> Change | None:
+        """How the attempt of a start was claimed."""
+        for change in self.changes[start.id].values():
+            if change.state is State.RUNNING and change.attempt == start.attempt:
+                return change
+        return None
+
+
+def _lost(account: Account, _: _History) -> Found:
+    for id in account.acknowledged.created.keys() - account.stored.keys():
+        yield f"{id} was acknowledged and is not stored"
+
+
+def _forgotten(account: Account, history: _History) -> Found:
+    acknowledged = account.acknowledged
+    told = [
+        *(abort.after for abort in acknowledged.aborts.values()),
+        *acknowledged.rescheduled,
+        *acknowledged.retried,
+    ]
+    for change in told:
+        held = history.changes[change.id].get(change.revision)
+        same = held and (held.state, held.due_ms) == (change.state, change.due_ms)
+        if not same:
+            yield f"told {change}, and history holds {held}"
+
+
+def _unended(account: Account, _: _History) -> Found:
+    for change in account.stored.values():
+        if not change.state.is_final:
+            yield f"{change}"
+
+
+def _unexplained(account: Account, history: _History) -> Found:
+    started = {(start.id, start.attempt) for start in history.starts}
+    for change in account.stored.values():
+        if change.state is State.SUCCEEDED and (change.id, change.attempt) not in started:
+            yield f"{change} never started"
+
+
+def _unknown_starts(_: Account, history: _History) -> Found:
+    for start in history.starts:
+        if history.claim(start) is None:
+            yield f"{start} was never claimed, or nobody saw the claim"
+
+
+def _twice(_: Account, history: _History) -> Found:
+    counts = Counter((start.id, start.attempt) for start in history.starts)
+    for (id, attempt), count in counts.items():
+        if count > 1:
+            yield f"attempt {attempt} of {id} started {count} times"
+
+
+def _early(_: Account, history: _History) -> Found:
+    for start in history.starts:
+        claim = history.claim(start)
+        if claim is not None and start.at_ns < claim.due_ms * 1_000_000:
+            yield f"{start}, {claim.due_ms * 1_000_000 - start.at_ns} ns before {claim}"
+
+
+def _aborted_and_started(account: Account, history: _History) -> Found:
+    """An aborted instance is never retried by the clients, so that nothing may follow."""
+    for abort in account.acknowledged.aborts.values():
+        if abort.previous is State.PENDING:
+            for start in history.starts:
+                if start.id == abort.after.id and start.attempt > abort.after.attempt:
+                    yield f"{abort}, and {start}"
+
+
+def _again(account: Account, history: _History) -> Found:
+    """The load gives these one attempt alone; only a retry that was asked for allows another."""
+    retried = {change.id for change in account.acknowledged.retried}
+    doubtful = retried | account.acknowledged.in_doubt
+    counts = Counter(start.id for start in history.starts)
+    for id in account.acknowledged.at_most_once - doubtful:
+        if counts[id] > 1:
+            yield f"{id} started {counts[id]} times"
+
+
+def _aborted_twice(account: Account, _: _History) -> Found:
+    counts = Counter(noted.id for noted in account.ledger if noted.what == "on_abort")
+    for id, count in counts.items():
+        if count > 1 and id in account.acknowledged.aborts:
+            yield f"on_abort of {id} was called {count} times"
+
+
+def _unlawful(_: Account, history: _History) -> Found:
+    for changes in history.changes.values():
+        for revision, change in changes.items():
+            before = changes.get(revision - 1)
+            if before is not None and not _may_follow(before, change):
+                yield f"{before} became {change}"
+
+
+def _may_follow(before: Change, after: Change) -> bool:
+    if before.state is after.state is State.RUNNING:
+        # The start of an attempt that runs long is recorded while it runs.
+        return (before.attempt, before.node) == (after.attempt, after.node)
+    is_claim = after.state is State.RUNNING
+    return is_lawful(before.state, after.state) and after.attempt == before.attempt + is_claim
+
+
+def _missed(account: Account, _: _History) -> Found:
+    """Each subscriber began before the first create. What a RESYNC excuses is not counted."""
+    for seen in account.seen:
+        if None in seen.changes:
+            continue
+        told: defaultdict[str, set[int]] = defaultdict(set)
+        for change in filter(None, seen.changes):
+            told[change.id].add(change.revision)
+        for change in account.stored.values():
+            for revision in set(range(1, change.revision + 1)) - told[change.id]:
+                yield f"{seen.name} missed revision {revision} of {change}"
+
+
+def _disordered(account: Account, _: _History) -> Found:
+    for seen in account.seen:
+        yield from _disorder_of(seen)
+
+
+def _disorder_of(seen: Seen) -> Found:
+    last: dict[str, int] = {}
+    for change in seen.changes:
+        if change is None:
+            last.clear()  # what follows a RESYNC may begin anywhere
+        elif change.revision <= last.get(change.id, 0):
+            yield f"{seen.name} saw {change} after revision {last[change.id]}"
+        else:
+            last[change.id] = change.revision
