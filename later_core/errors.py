@@ -8,6 +8,7 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     │   └── ResumeTokenInvalid
     ├── NotFound
     │   ├── InstanceNotFound
+    │   ├── NodeNotFound
     │   └── TaskNotFound
     ├── InstanceAlreadyExists         same id, other content
     ├── WrongState                    the instance is not where the request needs it
@@ -108,6 +109,20 @@ class InstanceNotFound(NotFound):
     @property
     def metadata(self) -> dict[str, str]:
         return {"id": self.id}
+
+
+class NodeNotFound(NotFound):
+    """No living node of this id."""
+
+    reason = "NODE_NOT_FOUND"
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        super().__init__(f"no living node {node!r}; ListNodes names those there are")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"node": self.node}
 
 
 class TaskNotFound(NotFound):

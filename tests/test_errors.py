@@ -26,6 +26,7 @@ ALL = [LaterError, *subclasses(LaterError)]
 WITH_DATA: list[LaterError] = [
     errors.InvalidRequest([FieldViolation("task", "is empty"), FieldViolation("id", "is long")]),
     errors.InstanceNotFound("one"),
+    errors.NodeNotFound("node-7"),
     errors.TaskNotFound("ehco", ["echo"]),
     errors.TaskNotFound("unheard-of"),
     errors.InstanceAlreadyExists("one"),

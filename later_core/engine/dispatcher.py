@@ -73,6 +73,8 @@ class Dispatcher:
         self._allowance_at = clock.monotonic()
         self._failures = 0
         self._stopping = False
+        #: Set once nothing more is claimed, and every claim has been answered.
+        self.stopped = asyncio.Event()
 
     async def run(self) -> None:
         """Dispatch until ``stop``; then wait for the claims under way, so that none is orphaned."""
@@ -92,9 +94,12 @@ class Dispatcher:
                     else:
                         self._in_flight.release()
                         await self._sleep()
-        except BaseException:
+            self.stopped.set()
+        except BaseException as error:
             # Claims under way were cancelled with the loop: the next run hands them back first.
             self._failures += 1
+            if isinstance(error, asyncio.CancelledError):
+                self.stopped.set()
             raise
         finally:
             self._health.loop_runs(False)

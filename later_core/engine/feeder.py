@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import structlog
 
 from later_core.local.database_clock import DatabaseClock
+from later_core.local.membership import Membership, Share
 from later_core.local.window import Window
 from later_core.model.instant import from_millis, to_millis
 from later_core.model.query import DueEntry
@@ -37,7 +37,7 @@ class Feeder:
         window: Window,
         clock: Clock,
         database_clock: DatabaseClock,
-        tasks: Collection[str],
+        membership: Membership,
         recurrence: timedelta,
         time_ahead: timedelta,
     ) -> None:
@@ -45,10 +45,11 @@ class Feeder:
         self._window = window
         self._clock = clock
         self._database_clock = database_clock
-        self._tasks = tasks
+        self._membership = membership
         self._recurrence = recurrence
         self._time_ahead = time_ahead
-        self._backlog_after: DueEntry | None = None
+        self._backlog_after: dict[Share, DueEntry] = {}
+        self._pulled_at = float("-inf")
 
     async def run(self) -> None:
         """Pull for ever.
@@ -56,7 +57,7 @@ class Feeder:
         Raises:
             StoreUnavailable: run again; nothing is lost by beginning anew.
         """
-        if not self._tasks:
+        if not any(share.tasks for share in self._membership.shares):
             _log.warning("no task is installed: instances stay pending until a plugin provides one")
         while True:
             self._window.wants_more.clear()
@@ -67,7 +68,9 @@ class Feeder:
                     break
                 self._window.wants_more.clear()
                 if self._is_cut_short():
-                    await self._clock.sleep(_PAUSE)
+                    await self._clock.sleep(
+                        max(0.0, self._pulled_at + _PAUSE - self._clock.monotonic())
+                    )
                     break
                 await self._pull_backlog(self._boundary())
 
@@ -82,23 +85,31 @@ class Feeder:
 
     async def _pull(self) -> None:
         self._window.is_doubted = False
+        self._pulled_at = self._clock.monotonic()
         boundary = self._boundary()
         until = self._database_clock.now() + self._time_ahead
         # Raised before reading: whatever is created from here on is offered by its creator, so
         # nothing can slip in behind the reader.
         self._target_ms = to_millis(until)
         self._window.horizon_ms = self._target_ms
-        pulled = await self._pull_near(since=boundary, until=until)
-        self._backlog_after = None
+        pulled = 0
+        for share in self._membership.shares:
+            pulled += await self._pull_near(share, since=boundary, until=until)
+        self._backlog_after.clear()
         overdue = await self._pull_backlog(boundary)
         _log.debug("window pulled", near=pulled, overdue=overdue, size=len(self._window))
 
-    async def _pull_near(self, *, since: datetime, until: datetime) -> int:
+    async def _pull_near(self, share: Share, *, since: datetime, until: datetime) -> int:
         after: DueEntry | None = None
         count = 0
         while True:
             page = await self._store.due(
-                tasks=self._tasks, since=since, until=until, after=after, limit=_PAGE
+                tasks=share.tasks,
+                buckets=share.buckets,
+                since=since,
+                until=until,
+                after=after,
+                limit=_PAGE,
             )
             if not page:
                 return count
@@ -111,14 +122,18 @@ class Feeder:
 
     async def _pull_backlog(self, boundary: datetime) -> int:
         """Read on where the last read of the backlog ended, as far as there is room."""
-        count = 0
         until = boundary - timedelta(milliseconds=1)
+        return sum([await self._pull_backlog_of(share, until) for share in self._membership.shares])
+
+    async def _pull_backlog_of(self, share: Share, until: datetime) -> int:
+        count = 0
         while self._window.backlog_room:
             page = await self._store.due(
-                tasks=self._tasks,
+                tasks=share.tasks,
+                buckets=share.buckets,
                 since=None,
                 until=until,
-                after=self._backlog_after,
+                after=self._backlog_after.get(share),
                 limit=_PAGE,
             )
             if not page:
@@ -127,6 +142,6 @@ class Feeder:
             for entry in page:
                 if not self._window.offer(entry.due_ms, entry.id, now_ms=now_ms):
                     return count
-                self._backlog_after = entry
+                self._backlog_after[share] = entry
                 count += 1
         return count

@@ -12,9 +12,9 @@ from later_core.engine.supervisor import backoff
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.grouping import Group
-from later_core.local.window import Window
+from later_core.local.intake import Intake
 from later_core.model.instance import Delivery, Instance
-from later_core.model.instant import round_up, to_millis
+from later_core.model.instant import round_up
 from later_core.model.outcome import Ending, Failed, HandedBack, Outcome, Succeeded
 from later_core.model.state import State
 from later_core.ports.clock import Clock
@@ -63,10 +63,10 @@ class Finisher:
     """Writes the ends of attempts; concurrent ones travel as one batch."""
 
     def __init__(
-        self, *, store: Store, window: Window, clock: Clock, database_clock: DatabaseClock
+        self, *, store: Store, intake: Intake, clock: Clock, database_clock: DatabaseClock
     ) -> None:
         self._store = store
-        self._window = window
+        self._intake = intake
         self._clock = clock
         self._database_clock = database_clock
         self._group: Group[Ending, bool] = Group(self._write, limit=1000, in_flight=2)
@@ -100,9 +100,7 @@ class Finisher:
             _log.info("ending refused", instance=instance.id, attempt=instance.attempt)
             return None
         if ending.execution_time is not None:
-            due_ms = to_millis(ending.execution_time)
-            if self._window.covers(due_ms):
-                self._window.offer(due_ms, ending.id, now_ms=self._database_clock.now_ms())
+            self._intake.offer(instance.task, instance.id, ending.execution_time)
         return ending
 
     async def _write(self, endings: Sequence[Ending]) -> Sequence[bool]:

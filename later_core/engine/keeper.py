@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
+from later_core.engine.surroundings import Surroundings
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.health import Health
 from later_core.local.lease import Lease
 from later_core.local.runs import Runs, Stop
-from later_core.local.window import Window
-from later_core.model.instant import to_millis
 from later_core.model.node import Node
 from later_core.model.state import State
 from later_core.ports.clock import Clock
@@ -38,7 +39,7 @@ class Keeper:
         lease: Lease,
         health: Health,
         runs: Runs,
-        window: Window,
+        surroundings: Surroundings,
         describe: Callable[[], Node],
     ) -> None:
         self._store = store
@@ -47,11 +48,15 @@ class Keeper:
         self._lease = lease
         self._health = health
         self._runs = runs
-        self._window = window
+        self._surroundings = surroundings
         self._describe = describe
         self._node = describe()
-        self._pause = min(lease.seconds / 4, _LONGEST_PAUSE)
+        #: Seconds between two heartbeats; within two of them every node knows of a change.
+        self.pause = min(lease.seconds / 4, _LONGEST_PAUSE)
         self._fenced = False
+        self._is_draining = False
+        #: Set once somebody has asked this node to drain (DrainNode).
+        self.is_asked_to_drain = asyncio.Event()
 
     async def join(self) -> None:
         """Begin the lease and learn the database's time; before anything else starts.
@@ -75,11 +80,19 @@ class Keeper:
                     recover_at = self._clock.monotonic() + self._lease.seconds / 2
             except StoreUnavailable as error:
                 self._health.store_answers(False)
-                self._window.doubt()  # what was recovered without an answer is pending
+                self._surroundings.missed()  # what was recovered without an answer is pending
                 _log.warning("heartbeat failed", trust=self._lease.remaining, detail=error.detail)
             if not self._lease.is_held:
                 self._fence()
-            await self._clock.sleep(self._pause)
+            await self._clock.sleep(self.pause)
+
+    async def announce_drain(self) -> None:
+        """Tell the others, with a heartbeat at once, that this node takes on no more work."""
+        self._is_draining = True
+        try:
+            await self._beat()
+        except StoreUnavailable as error:
+            _log.warning("drain not announced", detail=error.detail)
 
     async def leave(self) -> None:
         """Give the lease back, so that nobody waits for it to run out."""
@@ -92,7 +105,13 @@ class Keeper:
 
     async def _beat(self) -> None:
         asked_at = self._clock.monotonic()
-        now = await self._store.beat(self._node, lease=timedelta(seconds=self._lease.seconds))
+        node = replace(
+            self._node,
+            window_size=self._surroundings.window_size,
+            running=len(self._runs),
+            is_draining=self._is_draining,
+        )
+        now = await self._store.beat(node, lease=timedelta(seconds=self._lease.seconds))
         if now is None:
             # Others have taken over what this node held: it lives on as somebody else.
             _log.error("declared dead by another node", node=self._node.id)
@@ -104,6 +123,15 @@ class Keeper:
         self._lease.renewed(self._node.id, asked_at)
         self._fenced = False
         self._health.store_answers(True)
+        await self._look_around()
+
+    async def _look_around(self) -> None:
+        """Who else lives, and what is said to this node."""
+        statuses = await self._store.nodes()
+        self._surroundings.update(self._node.id, statuses)
+        for status in statuses:
+            if status.node.id == self._node.id and status.is_asked_to_drain:
+                self.is_asked_to_drain.set()
 
     def _fence(self) -> None:
         """Stop what runs: another node may start it again from here on."""
@@ -117,10 +145,8 @@ class Keeper:
             recovered = await self._store.recover(limit=_RECOVER_LIMIT)
             if recovered:
                 _log.warning("instances of lost nodes recovered", count=len(recovered))
-            now_ms = self._database_clock.now_ms()
             for instance in recovered:
-                due_ms = to_millis(instance.execution_time)
-                if instance.state is State.PENDING and self._window.covers(due_ms):
-                    self._window.offer(due_ms, instance.id, now_ms=now_ms)
+                if instance.state is State.PENDING:
+                    self._surroundings.offer(instance)
             if len(recovered) < _RECOVER_LIMIT:
                 return

@@ -98,6 +98,7 @@ class Hub:
         self._max_bytes = max_bytes
         self._subscriptions: set[Subscription] = set()
         self._position: str | None = None
+        self._is_held = False
         #: Set while somebody listens: only then is the store's feed read.
         self.is_wanted = asyncio.Event()
 
@@ -111,13 +112,23 @@ class Hub:
         self._subscriptions.add(subscription)
         if self._position is not None:
             subscription.begin(self._position)
-        self.is_wanted.set()
+        self._note_wanted()
         try:
             yield subscription
         finally:
             self._subscriptions.discard(subscription)
-            if not self._subscriptions:
-                self.is_wanted.clear()
+            self._note_wanted()
+
+    def hold(self, held: bool) -> None:
+        """Keep the feed open without subscribers: other nodes' news are wanted."""
+        self._is_held = held
+        self._note_wanted()
+
+    def _note_wanted(self) -> None:
+        if self._subscriptions or self._is_held:
+            self.is_wanted.set()
+        else:
+            self.is_wanted.clear()
 
     def publish(self, batch: EventBatch) -> None:
         """Called by the follower with each batch of the store's feed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from enum import Enum, auto
 
@@ -11,6 +11,9 @@ from later_core.model.instance import Instance
 from later_core.model.state import State
 from later_core.plugin.context import Context
 from later_core.ports.store import Aborted
+
+#: Aborts that are recognized when the feed tells of them again: seconds of it at the least.
+_TOLD_REMEMBERED = 10_000
 
 
 class Stop(Enum):
@@ -66,6 +69,7 @@ class Runs:
         #: Aborted between this node's claim and its run, by (id, attempt).
         self._aborted_early: dict[tuple[str, int], Instance] = {}
         self._aborted: deque[Instance] = deque()
+        self._told: OrderedDict[tuple[str, int], None] = OrderedDict()
         #: Set when there is room for another run.
         self.has_room = asyncio.Event()
         self.has_room.set()
@@ -138,6 +142,8 @@ class Runs:
     def abort(self, aborted: Aborted, *, node: str) -> None:
         """Carry a durable abort to the run that it meets here, or to ``on_abort`` where it never ran."""
         before = aborted.before
+        if self._was_told(before.id, aborted.after.revision):
+            return
         if before.state is State.PENDING:
             self._tell(aborted.after)
             return
@@ -154,6 +160,15 @@ class Runs:
         taken = list(self._aborted)
         self._aborted.clear()
         return taken
+
+    def _was_told(self, id: str, revision: int) -> bool:
+        """Whether this abort came before: first hand, and now once more by the store's feed."""
+        if (id, revision) in self._told:
+            return True
+        self._told[id, revision] = None
+        if len(self._told) > _TOLD_REMEMBERED:
+            self._told.popitem(last=False)
+        return False
 
     def _tell(self, instance: Instance) -> None:
         self._aborted.append(instance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 Entry = tuple[int, str]  # (due, milliseconds since the Unix epoch; id)
 
@@ -84,6 +84,11 @@ class Window:
         """Say that something may be pending that was never offered; a pull must look again."""
         self.is_doubted = True
         self.wants_more.set()
+
+    def retain(self, is_ours: Callable[[str], bool], *, until_ms: float) -> None:
+        """Forget what is due after that moment and is no longer ours; others look after it."""
+        for id in [id for id, due in self._due.items() if due > until_ms and not is_ours(id)]:
+            del self._due[id]
 
     def discard(self, id: str) -> None:
         """Forget the id; its entry disappears when it surfaces."""

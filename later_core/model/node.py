@@ -9,10 +9,31 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One server process. ``id`` is new at each start; ``tasks`` are those it has installed."""
+    """One server process, as it describes itself with each heartbeat.
+
+    ``id`` is new at each start; ``tasks`` are those it has installed; ``window_size`` and
+    ``running`` are counts of instances. A node that ``is_draining`` takes on no more work.
+    """
 
     id: str
     address: str
     version: str
     tasks: Sequence[str]
     started_at: datetime
+    window_size: int = 0
+    running: int = 0
+    is_draining: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """A node as the store knows it; instants are the database's, UTC.
+
+    ``is_alive`` until another node declares it dead. ``is_asked_to_drain`` once somebody has asked
+    for that, whether the node has heard it yet or not.
+    """
+
+    node: Node
+    beat_time: datetime
+    is_alive: bool = True
+    is_asked_to_drain: bool = False

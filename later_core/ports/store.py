@@ -21,7 +21,7 @@ from typing import Self
 
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance
-from later_core.model.node import Node
+from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 
@@ -168,13 +168,15 @@ class Store(ABC):
         self,
         *,
         tasks: Collection[str],
+        buckets: Collection[int] | None = None,
         since: datetime | None,
         until: datetime,
         after: DueEntry | None,
         limit: int,
     ) -> Sequence[DueEntry]:
         """PENDING instances of these tasks with since <= execution_time <= until (None: however
-        old), in order of (due_ms, id), behind ``after``.
+        old), in order of (due_ms, id), behind ``after``; of these buckets alone, if any are named
+        (``model.bucket``).
 
         At most ``limit`` of them. An empty answer means there are no more; a short one does not.
         Reads an index alone, never whole records.
@@ -219,6 +221,20 @@ class Store(ABC):
     @abstractmethod
     async def leave(self, node: str) -> None:
         """Forget a node that has stopped in order."""
+
+    @abstractmethod
+    async def nodes(self) -> Sequence[NodeStatus]:
+        """Every node that beats or has lately been declared dead, in order of id."""
+
+    @abstractmethod
+    async def ask_to_drain(self, node: str) -> NodeStatus:
+        """Leave word for a living node to drain; it reads that with its next heartbeat.
+
+        Asking again changes nothing.
+
+        Raises:
+            NodeNotFound: no living node has this id.
+        """
 
     @abstractmethod
     async def recover(self, *, limit: int) -> Sequence[Instance]:

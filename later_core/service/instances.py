@@ -17,11 +17,11 @@ from later_core.errors import (
 )
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.grouping import Group
+from later_core.local.intake import Intake
 from later_core.local.lease import Lease
 from later_core.local.runs import Runs, Stop
 from later_core.local.window import Window
 from later_core.model.instance import Instance, NewInstance
-from later_core.model.instant import to_millis
 from later_core.model.query import Filter, Page, PageKey
 from later_core.model.state import State
 from later_core.ports.store import Aborted, Inserted, InsertResult, Store
@@ -38,6 +38,7 @@ class Instances:
         store: Store,
         tasks: Tasks,
         window: Window,
+        intake: Intake,
         runs: Runs,
         lease: Lease,
         database_clock: DatabaseClock,
@@ -45,6 +46,7 @@ class Instances:
         self._store = store
         self._tasks = tasks
         self._window = window
+        self._intake = intake
         self._runs = runs
         self._lease = lease
         self._database_clock = database_clock
@@ -185,6 +187,4 @@ class Instances:
         return result.instance
 
     def _offer(self, instance: Instance) -> None:
-        due_ms = to_millis(instance.execution_time)
-        if self._window.covers(due_ms):
-            self._window.offer(due_ms, instance.id, now_ms=self._database_clock.now_ms())
+        self._intake.offer(instance.task, instance.id, instance.execution_time)

@@ -11,15 +11,16 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from later_core.errors import InstanceNotFound
+from later_core.errors import InstanceNotFound, NodeNotFound
+from later_core.model.bucket import bucket_of
 from later_core.model.event import EventBatch, EventType
 from later_core.model.instance import Instance
 from later_core.model.instant import from_millis, round_up, to_millis
 from later_core.model.limits import PAGE_MAX_SIZE, RESPONSE_MAX_BYTES
-from later_core.model.node import Node
+from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.model.state import State
@@ -37,7 +38,11 @@ class _Lease:
     """What is known of a node: when its lease runs out, and whether it was declared dead."""
 
     until: datetime
-    is_dead: bool = False
+    status: NodeStatus
+
+    @property
+    def is_dead(self) -> bool:
+        return not self.status.is_alive
 
 
 class MemoryStore(Store):
@@ -123,6 +128,7 @@ class MemoryStore(Store):
         self,
         *,
         tasks: Collection[str],
+        buckets: Collection[int] | None = None,
         since: datetime | None,
         until: datetime,
         after: DueEntry | None,
@@ -136,7 +142,8 @@ class MemoryStore(Store):
         for due_ms, id in self._pending[start:]:
             if due_ms > to_millis(until) or len(entries) >= limit:
                 break
-            if (task := self._instances[id].task) in tasks:
+            task = self._instances[id].task
+            if task in tasks and (buckets is None or bucket_of(id) in buckets):
                 entries.append(DueEntry(due_ms, id, task))
         return entries
 
@@ -172,18 +179,33 @@ class MemoryStore(Store):
         known = self._leases.get(node.id)
         if known is not None and known.is_dead:
             return None
-        self._leases[node.id] = _Lease(self._now() + lease)
+        asked = known is not None and known.status.is_asked_to_drain
+        status = NodeStatus(node=node, beat_time=self._now(), is_asked_to_drain=asked)
+        self._leases[node.id] = _Lease(self._now() + lease, status)
         return self._now()
 
     async def leave(self, node: str) -> None:
         await self._yield()
         self._leases.pop(node, None)
 
+    async def nodes(self) -> Sequence[NodeStatus]:
+        await self._yield()
+        return [lease.status for _, lease in sorted(self._leases.items())]
+
+    async def ask_to_drain(self, node: str) -> NodeStatus:
+        await self._yield()
+        lease = self._leases.get(node)
+        if lease is None or lease.is_dead:
+            raise NodeNotFound(node)
+        lease.status = replace(lease.status, is_asked_to_drain=True)
+        return lease.status
+
     async def recover(self, *, limit: int) -> Sequence[Instance]:
         await self._yield()
         now = self._now()
         for lease in self._leases.values():
-            lease.is_dead = lease.is_dead or lease.until <= now
+            if lease.until <= now:
+                lease.status = replace(lease.status, is_alive=False)
         alive = {node for node, lease in self._leases.items() if not lease.is_dead}
         orphans = [i for i in self._running() if i.node not in alive]
         return [self._write(moves.recovered(i, now=now)) for i in orphans[:limit]]

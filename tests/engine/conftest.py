@@ -38,6 +38,11 @@ class Bench:
         return await self.parts.instances.get(id)
 
 
+async def _pass_time(clock: FakeClock) -> None:
+    while True:
+        await clock.advance(0.1)
+
+
 Running = Callable[..., AbstractAsyncContextManager[Bench]]
 
 
@@ -53,6 +58,13 @@ def running() -> Running:
         async with node(store, GivenTasks(*tasks), load(settings), clock, stop=stop) as parts:
             assert parts is not None
             await clock.settle()
-            yield Bench(clock=clock, store=store, parts=parts)
+            try:
+                yield Bench(clock=clock, store=store, parts=parts)
+            finally:
+                # A node among others takes its time to leave: it must pass.
+                async with asyncio.TaskGroup() as group:
+                    passing = group.create_task(_pass_time(clock))
+                    await parts.drain(timedelta())
+                    passing.cancel()
 
     return start

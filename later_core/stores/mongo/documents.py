@@ -15,13 +15,13 @@ taken      which call of ``recover`` or ``reclaim`` took it from its node
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
+from later_core.model.bucket import bucket_of
 from later_core.model.instance import NO_LABELS, Delivery, Instance, InstanceError
 from later_core.model.instant import round_up
 from later_core.model.retry import NO_RETRY, RetryPolicy
@@ -30,8 +30,6 @@ from later_core.stores.mongo.connection import Document
 
 logger = structlog.get_logger(__name__)
 
-BUCKETS = 256
-
 _MICROSECOND = timedelta(microseconds=1)
 _STATES = {state.value: state for state in State}
 _DELIVERIES = {delivery.value: delivery for delivery in Delivery}
@@ -39,11 +37,6 @@ _DELIVERIES = {delivery.value: delivery for delivery in Delivery}
 
 class UnreadableRecord(ValueError):
     """A document that is no instance."""
-
-
-def bucket_of(id: str) -> int:
-    """The same on every machine and in every version: it stands in the database."""
-    return zlib.crc32(id.encode()) % BUCKETS
 
 
 def label_of(key: str, value: str) -> str:

@@ -25,6 +25,7 @@ async def due_entries(
     connection: Connection,
     *,
     tasks: Collection[str],
+    buckets: Collection[int] | None,
     since: datetime | None,
     until: datetime,
     after: DueEntry | None,
@@ -37,7 +38,7 @@ async def due_entries(
             batch = await cursor.find(
                 connection,
                 "instances",
-                queries.due(tasks, since=since, until=until, after=place),
+                queries.due(tasks, buckets=buckets, since=since, until=until, after=place),
                 limit=limit,
                 projection=INDEXED,
                 sort=queries.IN_ORDER,

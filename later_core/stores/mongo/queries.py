@@ -49,16 +49,19 @@ def matching(filter: Filter, *, after: tuple[datetime, str] | None) -> Document:
 def due(
     tasks: Collection[str],
     *,
+    buckets: Collection[int] | None,
     since: datetime | None,
     until: datetime,
     after: tuple[datetime, str] | None,
 ) -> Document:
-    """PENDING instances of these tasks, since <= execution_time <= until."""
+    """PENDING instances of these tasks (and buckets, if any are named), since <= execution_time <= until."""
     query = _in_times(
         [State.PENDING], start=None if since is None else round_up(since), after=after
     )
     query["execution_time"]["$lte"] = until
     query["task"] = {"$in": sorted(tasks)}
+    if buckets is not None:
+        query["bucket"] = {"$in": sorted(buckets)}
     return query
 
 

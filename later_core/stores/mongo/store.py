@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from later_core.errors import StoreUnavailable
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance
-from later_core.model.node import Node
+from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.ports.clock import Clock
@@ -98,13 +98,20 @@ class MongoStore(Store):
         self,
         *,
         tasks: Collection[str],
+        buckets: Collection[int] | None = None,
         since: datetime | None,
         until: datetime,
         after: DueEntry | None,
         limit: int,
     ) -> Sequence[DueEntry]:
         return await due.due_entries(
-            self._connection, tasks=tasks, since=since, until=until, after=after, limit=limit
+            self._connection,
+            tasks=tasks,
+            buckets=buckets,
+            since=since,
+            until=until,
+            after=after,
+            limit=limit,
         )
 
     async def claim(self, ids: Sequence[str], *, node: str, until: datetime) -> Sequence[Instance]:
@@ -123,6 +130,12 @@ class MongoStore(Store):
 
     async def leave(self, node: str) -> None:
         await nodes.leave(self._connection, node)
+
+    async def nodes(self) -> Sequence[NodeStatus]:
+        return await nodes.statuses(self._connection)
+
+    async def ask_to_drain(self, node: str) -> NodeStatus:
+        return await nodes.ask_to_drain(self._connection, node)
 
     async def recover(self, *, limit: int) -> Sequence[Instance]:
         return await recovery.recover(self._connection, limit=limit)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from later_core.errors import NodeNotFound
 from later_core.model.instance import Delivery, Instance
 from later_core.model.state import State
 from later_core.ports.store import Store
@@ -42,6 +45,42 @@ class NodesContract:
         again = await store.beat(a_node(NODE), lease=HOUR)
         assert again is not None
         assert answer <= again
+
+    async def test_nodes_are_told_as_they_described_themselves(self, store: Store) -> None:
+        assert list(await store.nodes()) == []
+        busy = replace(a_node(NODE, tasks=("a", "b")), window_size=7, running=3, is_draining=True)
+        idle = a_node(OTHER_NODE)
+        times = [await store.beat(node, lease=HOUR) for node in (busy, idle)]
+        assert [(s.node, s.beat_time, s.is_alive) for s in await store.nodes()] == [
+            (busy, times[0], True),
+            (idle, times[1], True),
+        ]
+        await store.leave(NODE)
+        assert [status.node for status in await store.nodes()] == [idle]
+
+    async def test_a_dead_node_is_told_of_as_dead(self, store: Store, advance: Advance) -> None:
+        await _die(store, advance, NODE)
+        assert [status.is_alive for status in await store.nodes()] == [True]
+        await store.recover(limit=1)
+        assert [status.is_alive for status in await store.nodes()] == [False]
+
+    async def test_a_node_asked_to_drain_hears_of_it_until_it_leaves(self, store: Store) -> None:
+        await store.beat(a_node(NODE), lease=HOUR)
+        await store.beat(a_node(OTHER_NODE), lease=HOUR)
+        for _ in range(2):
+            assert (await store.ask_to_drain(NODE)).is_asked_to_drain
+        await store.beat(a_node(NODE), lease=HOUR)
+        assert [s.is_asked_to_drain for s in await store.nodes()] == [True, False]
+
+    async def test_only_a_living_node_can_be_asked_to_drain(
+        self, store: Store, advance: Advance
+    ) -> None:
+        await _die(store, advance, NODE)
+        await store.recover(limit=1)
+        for id in (NODE, "nobody"):
+            with pytest.raises(NodeNotFound) as caught:
+                await store.ask_to_drain(id)
+            assert caught.value.node == id
 
     async def test_an_empty_store_has_nothing_to_recover(self, store: Store) -> None:
         assert list(await store.recover(limit=10)) == []

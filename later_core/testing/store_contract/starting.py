@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from later_core.model.bucket import BUCKETS, bucket_of
 from later_core.model.instance import Instance
 from later_core.model.instant import EARLIEST, LATEST, to_millis
 from later_core.model.query import DueEntry
@@ -66,6 +67,20 @@ class StartingContract:
         )
         for limit in (1, 7, 1000):
             assert await all_due(store, until=now + SECOND, limit=limit) == expected
+
+    async def test_buckets_share_what_is_due_without_overlap_or_loss(self, store: Store) -> None:
+        now = await store.now()
+        instances = [an_instance(f"id-{n}", execution_time=now) for n in range(60)]
+        await insert(store, *instances)
+        shares = [range(100), range(100, 200), range(200, BUCKETS)]
+        found = [await all_due(store, until=now, buckets=share, limit=7) for share in shares]
+        for share, entries in zip(shares, found, strict=True):
+            assert entries
+            assert all(bucket_of(entry.id) in share for entry in entries)
+        assert sorted(entry.id for entries in found for entry in entries) == sorted(
+            instance.id for instance in instances
+        )
+        assert await all_due(store, until=now, buckets=[]) == []
 
     async def test_after_and_since_hold_together(self, store: Store) -> None:
         now = await store.now()

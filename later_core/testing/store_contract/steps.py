@@ -114,6 +114,7 @@ async def all_due(
     *,
     until: datetime,
     tasks: Collection[str] = ("echo",),
+    buckets: Collection[int] | None = None,
     since: datetime | None = None,
     limit: int = 1000,
 ) -> list[DueEntry]:
@@ -122,6 +123,7 @@ async def all_due(
     while True:
         answer = await store.due(
             tasks=tasks,
+            buckets=buckets,
             since=since,
             until=until,
             after=entries[-1] if entries else None,

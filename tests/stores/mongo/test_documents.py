@@ -23,7 +23,6 @@ from later_core.model.state import State
 from later_core.stores.mongo.connection import CODEC
 from later_core.stores.mongo.documents import (
     UnreadableRecord,
-    bucket_of,
     to_document,
     to_instance,
 )
@@ -99,11 +98,6 @@ def test_a_document_with_a_field_of_a_wrong_type_is_unreadable_or_read(
     )
     with suppress(UnreadableRecord):
         to_instance(stored(document))
-
-
-def test_the_bucket_of_an_id_never_changes() -> None:
-    assert [bucket_of(id) for id in ("", "one", "ünï")] == [0, 241, 234]
-    assert {bucket_of(str(n)) for n in range(10_000)} == set(range(256))
 
 
 def test_an_execution_time_is_rounded_up() -> None:

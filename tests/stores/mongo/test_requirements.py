@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,30 @@ async def test_a_replica_set_that_nobody_initiated_is_refused_with_the_remedy(
 ) -> None:
     with pytest.raises(Misconfigured, match=r"not initiated.*rs\.initiate"):
         await make_store(start_mongod("--replSet=rs0")).open()
+
+
+async def test_a_member_that_is_still_starting_is_waited_for(
+    make_store: MakeStore, start_mongod: StartMongod
+) -> None:
+    """Until it has found its configuration it says what one that was never initiated says."""
+    uri = start_mongod("--replSet=rs0")
+    store, clock = make_store(uri), SystemClock()
+
+    async def open_patiently() -> None:
+        while True:
+            try:
+                return await store.open()
+            except StoreUnavailable:
+                await clock.sleep(0.1)  # its election is under way
+
+    with pymongo.MongoClient[dict[str, Any]](uri) as client:
+        assert client.admin.command("hello")["isreplicaset"]
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            opened = group.create_task(open_patiently())
+            await clock.sleep(1.0)
+            assert not opened.done(), opened
+            await asyncio.to_thread(client.admin.command, "replSetInitiate")
+    await store.close()
 
 
 async def test_a_server_that_behaves_as_an_older_one_is_refused(

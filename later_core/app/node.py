@@ -1,0 +1,232 @@
+"""One node put together: every loop and service, and the order in which they come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import structlog
+import uuid_utils
+
+from later_core.app.lifecycle import patiently, run_loops
+from later_core.engine.dispatcher import Dispatcher, Pace
+from later_core.engine.drainer import Drainer
+from later_core.engine.feeder import Feeder
+from later_core.engine.finisher import Finisher
+from later_core.engine.follower import Follower
+from later_core.engine.keeper import Keeper
+from later_core.engine.news import News
+from later_core.engine.recorder import Recorder
+from later_core.engine.runner import Runner
+from later_core.engine.supervisor import supervise
+from later_core.engine.surroundings import Surroundings
+from later_core.engine.watchdog import Watchdog
+from later_core.local.database_clock import DatabaseClock
+from later_core.local.health import Health
+from later_core.local.hub import Hub
+from later_core.local.intake import Intake
+from later_core.local.lateness import LatenessRecord
+from later_core.local.lease import Lease
+from later_core.local.membership import Membership
+from later_core.local.runs import Runs
+from later_core.local.window import Window
+from later_core.model.event import Event
+from later_core.model.node import Node
+from later_core.ports.clock import Clock
+from later_core.ports.store import Store
+from later_core.ports.tasks import Tasks
+from later_core.service.instances import Instances
+from later_core.service.inventory import Inventory
+from later_core.service.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from later_core.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningNode:
+    """What the walls of a node need of it: the services, its health, and how it comes to rest."""
+
+    instances: Instances
+    subscriptions: Subscriptions
+    inventory: Inventory
+    health: Health
+    #: Claims nothing more and lets the running finish within the grace; what is left goes back.
+    drain: Callable[[timedelta], Awaitable[None]]
+
+
+@asynccontextmanager
+async def node(
+    store: Store,
+    tasks: Tasks,
+    settings: Settings,
+    clock: Clock,
+    *,
+    stop: asyncio.Event,
+    on_event: Callable[[Event], None] | None = None,
+    new_id: Callable[[], str] | None = None,
+    watch_loop: bool = True,
+) -> AsyncIterator[RunningNode | None]:
+    """One node on an open store, without its gRPC server; None if it was stopped before it joined.
+
+    ``new_id`` makes the ids under which the node lives. ``watch_loop``: let a thread notice
+    whatever blocks the event loop; of no use where time is faked.
+    """
+    database_clock = DatabaseClock(clock)
+    window, hub, health, lateness = Window(), Hub(), Health(), LatenessRecord()
+    runs = Runs(capacity=settings.max_running)
+    lease = Lease(clock, seconds=settings.lease.total_seconds())
+    membership = Membership(tasks=tasks.names())
+    intake = Intake(window=window, membership=membership, database_clock=database_clock)
+    news = News(window=window, intake=intake, runs=runs, lease=lease, membership=membership)
+    started_at = clock.now()
+
+    keeper = Keeper(
+        store=store,
+        clock=clock,
+        database_clock=database_clock,
+        lease=lease,
+        health=health,
+        runs=runs,
+        surroundings=Surroundings(
+            membership=membership,
+            window=window,
+            intake=intake,
+            hub=hub,
+            database_clock=database_clock,
+        ),
+        describe=partial(_describe, settings, tasks, started_at, new_id or _new_id),
+    )
+    finisher = Finisher(store=store, intake=intake, clock=clock, database_clock=database_clock)
+    runner = Runner(
+        runs=runs,
+        tasks=tasks,
+        finisher=finisher,
+        lease=lease,
+        lateness=lateness,
+        clock=clock,
+        database_clock=database_clock,
+        threads=settings.threads,
+    )
+    dispatcher = Dispatcher(
+        store=store,
+        window=window,
+        runs=runs,
+        lease=lease,
+        health=health,
+        clock=clock,
+        database_clock=database_clock,
+        start=runner.start,
+        pace=Pace(claim_lead=settings.claim_lead, catch_up_rate=settings.catch_up_rate),
+    )
+    drainer = Drainer(
+        keeper=keeper,
+        membership=membership,
+        dispatcher=dispatcher,
+        runner=runner,
+        clock=clock,
+        grace=settings.grace,
+    )
+    feeder = Feeder(
+        store=store,
+        window=window,
+        clock=clock,
+        database_clock=database_clock,
+        membership=membership,
+        recurrence=settings.recurrence,
+        time_ahead=settings.time_ahead,
+    )
+    follower = Follower(
+        store=store,
+        hub=hub,
+        clock=clock,
+        database_clock=database_clock,
+        news=news,
+        on_event=on_event,
+    )
+    recorder = Recorder(store=store, clock=clock, lease=lease, began=runner.began)
+    instances = Instances(
+        store=store,
+        tasks=tasks,
+        window=window,
+        intake=intake,
+        runs=runs,
+        lease=lease,
+        database_clock=database_clock,
+    )
+    inventory = Inventory(
+        store=store,
+        tasks=tasks,
+        window=window,
+        runs=runs,
+        hub=hub,
+        lease=lease,
+        lateness=lateness,
+        version=version("later-core"),
+        started_at=started_at,
+    )
+    loops = {
+        "keeper": keeper.run,
+        "feeder": feeder.run,
+        "follower": follower.run,
+        "recorder": recorder.run,
+        "deadlines": runner.deadlines.run,
+        "drainer": drainer.run,
+        "aborted": runner.call_back_aborted,
+    }
+    watchdog = Watchdog(clock=clock) if watch_loop else None
+    if watchdog:
+        loops["watchdog"] = watchdog.run
+    if not await patiently("join", keeper.join, clock, stop):
+        yield None
+        return
+    try:
+        async with (
+            watchdog or nullcontext(),
+            finisher,
+            runner,
+            run_loops(loops, clock),
+            instances,
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(supervise("dispatcher", dispatcher.run, clock))
+            try:
+                yield RunningNode(
+                    instances=instances,
+                    subscriptions=Subscriptions(
+                        store=store, hub=hub, clock=clock, database_clock=database_clock
+                    ),
+                    inventory=inventory,
+                    health=health,
+                    drain=drainer.drain,
+                )
+            finally:
+                await drainer.drain(timedelta())
+    finally:
+        await keeper.leave()
+
+
+def _new_id() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid_utils.uuid4().hex[:8]}"
+
+
+def _describe(
+    settings: Settings, tasks: Tasks, started_at: datetime, new_id: Callable[[], str]
+) -> Node:
+    return Node(
+        id=new_id(),
+        address=settings.listen,
+        version=version("later-core"),
+        tasks=tasks.names(),
+        started_at=started_at,
+    )

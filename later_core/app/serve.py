@@ -1,0 +1,103 @@
+"""The whole lifecycle as nested blocks on one page.
+
+Starts top down and stops bottom up: dispatch stops, runs drain, streams end, the server stops, the
+loops stop, the node leaves, the store closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from later_core.local.health import Health
+from later_core.ports.clock import Clock, SystemClock
+from later_core.ports.store import Store
+
+if TYPE_CHECKING:
+    from later_core.catalog import Catalog
+    from later_core.rpc.server import RpcServer
+    from later_core.settings import Settings
+
+from later_core.app.lifecycle import patiently, run_loops
+from later_core.app.node import node
+
+_log = structlog.get_logger(__name__)
+
+
+async def serve(
+    settings: Settings,
+    catalog: Catalog,
+    *,
+    ready: Callable[[str], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve until ``stop`` is set; ``ready`` is told the bound address once requests are answered.
+
+    A database that is away is waited for, at the start and ever after.
+
+    Raises:
+        Misconfigured: a person must act.
+    """
+    from later_core.rpc.server import RpcServer
+
+    stop = stop or asyncio.Event()
+    clock = SystemClock()
+    on_event = catalog.on_event if catalog.has_event_plugins else None
+    async with _store(settings, catalog, clock) as store:
+        try:
+            if not await patiently("open", store.open, clock, stop):
+                return
+            async with node(store, catalog, settings, clock, stop=stop, on_event=on_event) as parts:
+                if parts is None:
+                    return
+                server = RpcServer(
+                    listen=settings.listen,
+                    instances=parts.instances,
+                    subscriptions=parts.subscriptions,
+                    inventory=parts.inventory,
+                )
+                mirror = {"health": lambda: _tell(parts.health, server)}
+                async with server, run_loops(mirror, clock):
+                    if ready:
+                        ready(server.address)
+                    await stop.wait()
+                    _log.info("stopping")
+                    await parts.drain(settings.grace)
+        finally:
+            await store.close()
+    _log.info("stopped")
+
+
+@asynccontextmanager
+async def _store(settings: Settings, catalog: Catalog, clock: Clock) -> AsyncIterator[Store]:
+    """The store that a plugin brings, the MongoDB that the settings name, or the embedded one."""
+    from later_core.stores.mongo.embedded import EmbeddedMongo
+    from later_core.stores.mongo.store import MongoStore
+
+    other = catalog.store(settings.plugins)
+    if other is not None:
+        yield other
+        return
+
+    def mongo(uri: str) -> MongoStore:
+        return MongoStore(
+            uri=uri, database=settings.database, retention=settings.retention, clock=clock
+        )
+
+    if settings.mongodb_uri is not None:
+        yield mongo(settings.mongodb_uri.get_secret_value())
+        return
+    async with EmbeddedMongo(data_dir=settings.data_dir, clock=clock) as embedded:
+        yield mongo(embedded.uri)
+
+
+async def _tell(health: Health, server: RpcServer) -> None:
+    """Loop: what the health service says is what this node knows."""
+    while True:
+        health.changed.clear()
+        server.set_serving(health.is_serving)
+        await health.changed.wait()

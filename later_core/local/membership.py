@@ -1,0 +1,115 @@
+"""Which living nodes there are, and which share of the instances is this node's to start.
+
+Only a way to share the load: the claim alone decides who runs what.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from later_core.model.bucket import BUCKETS, bucket_of
+from later_core.model.node import NodeStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Some tasks, and the buckets of their instances that are this node's (None: all)."""
+
+    tasks: tuple[str, ...]
+    buckets: frozenset[int] | None
+
+
+def owner_of(bucket: int, nodes: Iterable[str]) -> str:
+    """The node that has the bucket, by rendezvous (highest random weight) hashing.
+
+    Every node finds the same one; when a node comes or goes, only its own buckets move
+    (Thaler and Ravishankar, 1998).
+    """
+    return max(nodes, key=lambda node: (_weight(node, bucket), node))
+
+
+def _weight(node: str, bucket: int) -> bytes:
+    return hashlib.blake2b(f"{bucket} {node}".encode(), digest_size=8).digest()
+
+
+class Membership:
+    """The living nodes that take on work, as the last heartbeat showed them.
+
+    Until others are seen a node takes everything to be its own: two nodes that both claim
+    something cost one failed claim, an instance that nobody claims would be late.
+    """
+
+    def __init__(self, *, tasks: Collection[str]) -> None:
+        self._tasks = tuple(sorted(tasks))
+        self._nodes: dict[str, frozenset[str]] = {}
+        self._neighbours: set[str] = set()
+        self._shares: Sequence[Share] = (Share(self._tasks, None),)
+        self._buckets: dict[str, frozenset[int] | None] = dict.fromkeys(self._tasks)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other node lives: a draining one still hands work back."""
+        return not self._neighbours
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes take on work."""
+        return len(self._nodes) > 1
+
+    @property
+    def size(self) -> int:
+        """How many nodes take on work, this one included."""
+        return max(1, len(self._nodes))
+
+    @property
+    def shares(self) -> Sequence[Share]:
+        """What to pull: tasks that the same nodes have, with this node's buckets of them."""
+        return self._shares
+
+    def owns(self, task: str, id: str) -> bool:
+        """Whether the instance is this node's to start."""
+        if task not in self._buckets:
+            return False
+        buckets = self._buckets[task]
+        return buckets is None or bucket_of(id) in buckets
+
+    def may_own(self, id: str) -> bool:
+        """Whether the instance may be this node's, whatever its task."""
+        bucket = bucket_of(id)
+        return any(share.buckets is None or bucket in share.buckets for share in self._shares)
+
+    def update(self, own: str, statuses: Collection[NodeStatus]) -> bool:
+        """Take in who lives; True when they are not those of before.
+
+        ``own`` is this node's id, whether the store shows it yet or not.
+        """
+        neighbours = {s.node.id for s in statuses if s.is_alive and s.node.id != own}
+        nodes = {
+            status.node.id: frozenset(status.node.tasks)
+            for status in statuses
+            if status.is_alive and not status.node.is_draining and status.node.id != own
+        }
+        nodes[own] = frozenset(self._tasks)
+        if nodes == self._nodes and neighbours == self._neighbours:
+            return False
+        self._nodes, self._neighbours = nodes, neighbours
+        self._share_out(own)
+        return True
+
+    def _share_out(self, own: str) -> None:
+        """Tasks that the same nodes have are shared alike, so their buckets are found once."""
+        tasks_by_holders: dict[frozenset[str], list[str]] = defaultdict(list)
+        for task in self._tasks:
+            holders = frozenset(node for node, tasks in self._nodes.items() if task in tasks)
+            tasks_by_holders[holders].append(task)
+        shares = []
+        for holders, tasks in tasks_by_holders.items():
+            buckets = None
+            if len(holders) > 1:
+                buckets = frozenset(b for b in range(BUCKETS) if owner_of(b, holders) == own)
+            shares.append(Share(tuple(tasks), buckets))
+        self._shares = shares
+        self._buckets = {task: share.buckets for share in shares for task in share.tasks}
