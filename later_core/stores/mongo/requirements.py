@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from later_core.errors import DatabaseTooOld, Misconfigured, SchemaTooNew, StandaloneServer
+from later_core.ports.clock import Clock
 from later_core.stores.mongo.connection import Connection
 from later_core.stores.mongo.errors import code_of
 
@@ -19,12 +20,30 @@ SCHEMA_VERSION = 1
 
 _SCHEMA_ID = "schema"
 
+#: How long members may say that their set is not initiated before they are believed, in seconds.
+_INITIATION_SECONDS = 10.0
+_PAUSE_SECONDS = 0.25
+
+#: What the driver calls members of a replica set that is initiated.
+_OF_A_SET = frozenset({"RSPrimary", "RSSecondary", "RSArbiter", "RSOther"})
+
 # Codes of the server.
 _UNAUTHORIZED = 13
 _AUTHENTICATION_FAILED = 18
 
 
-async def check_server(connection: Connection) -> None:
+class _NotInitiated(Misconfigured):
+    """So a member says of itself, and a member that has just been started says it too, for as long
+    as it takes to find its configuration: only one that goes on saying so needs a person.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the replica set of MongoDB is not initiated: run once mongosh --eval 'rs.initiate()'"
+        )
+
+
+async def check_server(connection: Connection, clock: Clock) -> None:
     """Refuse a server that could not keep the promises.
 
     Raises:
@@ -33,10 +52,23 @@ async def check_server(connection: Connection) -> None:
         Misconfigured: its replica set is not initiated, or it refuses the credentials.
 
     """
+    give_up = clock.monotonic() + _INITIATION_SECONDS
+    while True:
+        try:
+            await _check_server(connection)
+        except _NotInitiated:
+            if clock.monotonic() >= give_up:
+                raise
+            await clock.sleep(_PAUSE_SECONDS)
+        else:
+            return
+
+
+async def _check_server(connection: Connection) -> None:
     with connection.call(), _told_to_people(connection):
         hello = await connection.admin({"hello": 1})
         if hello.get("isreplicaset"):
-            raise _not_initiated()
+            raise _NotInitiated
         is_router = hello.get("msg") == "isdbgrid"
         if not is_router and "setName" not in hello:
             raise StandaloneServer
@@ -87,7 +119,7 @@ def _told_to_people(connection: Connection) -> Iterator[None]:
         yield
     except ServerSelectionTimeoutError as error:
         if _awaits_initiation(connection):
-            raise _not_initiated() from error
+            raise _NotInitiated from error
         raise
     except PyMongoError as error:
         if code_of(error) in {_UNAUTHORIZED, _AUTHENTICATION_FAILED}:
@@ -99,14 +131,10 @@ def _told_to_people(connection: Connection) -> Iterator[None]:
 
 
 def _awaits_initiation(connection: Connection) -> bool:
+    """Whether a member says so, and none is there that belongs to a set."""
     servers = connection.client.delegate.topology_description.server_descriptions().values()
-    return any(server.server_type_name == "RSGhost" for server in servers)
-
-
-def _not_initiated() -> Misconfigured:
-    return Misconfigured(
-        "the replica set of MongoDB is not initiated: run once mongosh --eval 'rs.initiate()'"
-    )
+    kinds = {server.server_type_name for server in servers}
+    return "RSGhost" in kinds and not kinds & _OF_A_SET
 
 
 def _dotted(version: tuple[int, ...]) -> str:

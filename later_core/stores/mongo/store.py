@@ -49,7 +49,7 @@ class MongoStore(Store):
     async def open(self) -> None:
         connection = connect(self._uri, self._database)
         try:
-            await requirements.check_server(connection)
+            await requirements.check_server(connection, self._clock)
             await requirements.check_schema(connection)
             await indexes.prepare(connection, retention=self._retention)
         except BaseException:
