@@ -35,12 +35,14 @@ def _inode(proc: Path, port: int, accepted_at: int) -> str:
 
 def _holds(descriptors: Path, link: str) -> bool:
     try:
-        for entry in os.scandir(descriptors):
-            try:
-                if str(Path(entry.path).readlink()) == link:
-                    return True
-            except FileNotFoundError:
-                pass  # closed meanwhile
+        with os.scandir(descriptors) as entries:
+            return any(_is_link(Path(entry.path), link) for entry in entries)
     except (FileNotFoundError, ProcessLookupError):
-        pass  # ended meanwhile
-    return False
+        return False  # ended meanwhile
+
+
+def _is_link(descriptor: Path, link: str) -> bool:
+    try:
+        return str(descriptor.readlink()) == link
+    except FileNotFoundError:
+        return False  # closed meanwhile

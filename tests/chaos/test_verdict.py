@@ -1,0 +1,229 @@
+"""The verdict can fail: each broken promise, planted in an account, is found, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from later_core.model.state import State
+from later_core.testing.chaos.account import (
+    Account,
+    AckedAbort,
+    Acknowledged,
+    Change,
+    Noted,
+    Seen,
+    read_ledger,
+)
+from later_core.testing.chaos.verdict import judge
+
+DUE_MS = 1_000_000
+RUN = 7
+ABORTED = "aborted"
+
+
+def change(id: str, revision: int, state: State, attempt: int = 0) -> Change:
+    return Change(id, revision, state, attempt, DUE_MS, "vm-42-abc", "")
+
+
+def account() -> Account:
+    """One that ran and succeeded, and one that was aborted before."""
+    ran = [
+        change("ran", 1, State.PENDING),
+        change("ran", 2, State.RUNNING, 1),
+        change("ran", 3, State.RUNNING, 1),
+        change("ran", 4, State.SUCCEEDED, 1),
+    ]
+    aborted = [change(ABORTED, 1, State.PENDING), change(ABORTED, 2, State.ABORTED)]
+    return Account(
+        acknowledged=Acknowledged(
+            created={"ran": ran[0], ABORTED: aborted[0]},
+            at_most_once={"ran"},
+            aborts={ABORTED: AckedAbort(aborted[-1], State.PENDING, RUN)},
+        ),
+        stored={"ran": ran[-1], ABORTED: aborted[-1]},
+        seen=[Seen("first", [*ran, *aborted]), Seen("second", [*ran, *aborted])],
+        ledger=[
+            Noted("start", "ran", 1, 42, DUE_MS * 1_000_000),
+            Noted("on_abort", ABORTED, 0, 42, RUN),
+        ],
+        killed={},
+    )
+
+
+def see(account: Account, *changes: Change | None) -> None:
+    """Both subscribers are told so too."""
+    for seen in account.seen:
+        seen.changes.extend(changes)
+
+
+def store(account: Account, *changes: Change) -> None:
+    """It happened, and everybody was told."""
+    see(account, *changes)
+    account.stored.update((each.id, each) for each in changes)
+
+
+def lose(account: Account) -> None:
+    account.acknowledged.created["gone"] = change("gone", 1, State.PENDING)
+
+
+def forget_an_abort(account: Account) -> None:
+    gone = change("ran", 4, State.ABORTED, 1)
+    account.acknowledged.aborts["ran"] = AckedAbort(gone, State.RUNNING, RUN)
+
+
+def forget_a_reschedule(account: Account) -> None:
+    account.acknowledged.rescheduled.append(replace(account.stored["ran"], revision=9))
+
+
+def leave_pending(account: Account) -> None:
+    store(account, change("left", 1, State.PENDING))
+
+
+def succeed_without_a_start(account: Account) -> None:
+    store(
+        account,
+        change("idle", 1, State.PENDING),
+        change("idle", 2, State.RUNNING, 1),
+        change("idle", 3, State.SUCCEEDED, 1),
+    )
+
+
+def start_without_a_claim(account: Account) -> None:
+    note(account, Noted("start", "nobody", 1, 42, DUE_MS * 1_000_000))
+
+
+def start_twice(account: Account) -> None:
+    account.acknowledged.at_most_once.clear()
+    note(account, account.ledger[0])
+
+
+def start_early(account: Account) -> None:
+    first = account.ledger[0]
+    note(account, replace(first, at_ns=first.at_ns - 1), instead=True)
+
+
+def start_after_an_abort(account: Account) -> None:
+    store(
+        account,
+        change(ABORTED, 3, State.PENDING),
+        change(ABORTED, 4, State.RUNNING, 1),
+        change(ABORTED, 5, State.SUCCEEDED, 1),
+    )
+    note(account, Noted("start", ABORTED, 1, 42, DUE_MS * 1_000_000))
+
+
+def start_again_at_most_once(account: Account) -> None:
+    store(
+        account,
+        change("ran", 5, State.PENDING, 1),
+        change("ran", 6, State.RUNNING, 2),
+        change("ran", 7, State.SUCCEEDED, 2),
+    )
+    note(account, Noted("start", "ran", 2, 42, DUE_MS * 1_000_000))
+
+
+def call_on_abort_twice(account: Account) -> None:
+    note(account, account.ledger[1])
+
+
+def end_twice(account: Account) -> None:
+    store(account, change("ran", 5, State.FAILED, 1))
+
+
+def claim_without_counting(account: Account) -> None:
+    store(
+        account,
+        change("odd", 1, State.PENDING),
+        change("odd", 2, State.RUNNING, 0),
+        change("odd", 3, State.FAILED, 0),
+    )
+
+
+def miss_one(account: Account) -> None:
+    del account.seen[1].changes[1]
+
+
+def miss_the_last(account: Account) -> None:
+    del account.seen[0].changes[3]
+
+
+def repeat_one(account: Account) -> None:
+    account.seen[0].changes.insert(2, account.seen[0].changes[1])
+
+
+def swap_two(account: Account) -> None:
+    changes = account.seen[0].changes
+    changes[0], changes[1] = changes[1], changes[0]
+
+
+def answer_oddly(account: Account) -> None:
+    account.acknowledged.unexpected.append("INTERNAL")
+
+
+def note(account: Account, noted: Noted, *, instead: bool = False) -> None:
+    ledger = account.ledger
+    assert isinstance(ledger, list)
+    ledger[:1] = [noted] if instead else [ledger[0], noted]
+
+
+PLANTED: dict[Callable[[Account], None], str] = {
+    lose: "lost: acknowledged creates that are not stored",
+    forget_an_abort: "acknowledged changes that history does not hold",
+    forget_a_reschedule: "acknowledged changes that history does not hold",
+    leave_pending: "instances that never ended",
+    succeed_without_a_start: "successes that no start in the ledger explains",
+    start_without_a_claim: "starts that the store does not know",
+    start_twice: "started twice in one attempt",
+    start_early: "started early",
+    start_after_an_abort: "acknowledged abort of PENDING, and started",
+    start_again_at_most_once: "at most once, and started again",
+    call_on_abort_twice: "on_abort called twice",
+    end_twice: "changes that are not lawful",
+    claim_without_counting: "changes that are not lawful",
+    miss_one: "events missed",
+    miss_the_last: "events missed",
+    repeat_one: "events repeated or out of order",
+    swap_two: "events repeated or out of order",
+    answer_oddly: "answers that no fault explains",
+}
+
+
+def found(account: Account) -> set[str]:
+    return {name for name, cases in judge(account).items() if cases}
+
+
+def test_nothing_is_found_in_a_good_account() -> None:
+    assert found(account()) == set()
+
+
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
+def test_what_is_planted_is_found_and_nothing_else(plant: Callable[[Account], None]) -> None:
+    harmed = account()
+    plant(harmed)
+    assert found(harmed) == {PLANTED[plant]}
+
+
+def test_every_check_has_something_planted_for_it() -> None:
+    assert set(judge(account())) == set(PLANTED.values())
+
+
+def test_a_resync_excuses_what_was_missed_and_what_comes_again() -> None:
+    excused = account()
+    first, second = excused.seen
+    del first.changes[1]
+    first.changes.append(None)
+    first.changes.extend(second.changes)
+    assert found(excused) == set()
+
+
+def test_the_ledger_is_read_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    path.write_text("start i1 2 42 1000\non_abort i2 0 43 2000\n")
+    assert read_ledger(path) == [
+        Noted("start", "i1", 2, 42, 1000),
+        Noted("on_abort", "i2", 0, 43, 2000),
+    ]
