@@ -45,6 +45,7 @@ from later_core.ports.store import Store
 from later_core.ports.tasks import Tasks
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
+from later_core.service.nodes import Nodes
 from later_core.service.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class RunningNode:
     instances: Instances
     subscriptions: Subscriptions
     inventory: Inventory
+    nodes: Nodes
     health: Health
     #: Claims nothing more and lets the running finish within the grace; what is left goes back.
     drain: Callable[[timedelta], Awaitable[None]]
@@ -207,6 +209,7 @@ async def node(
                         store=store, hub=hub, clock=clock, database_clock=database_clock
                     ),
                     inventory=inventory,
+                    nodes=Nodes(store=store),
                     health=health,
                     drain=drainer.drain,
                 )

@@ -59,6 +59,7 @@ async def serve(
                     instances=parts.instances,
                     subscriptions=parts.subscriptions,
                     inventory=parts.inventory,
+                    nodes=parts.nodes,
                 )
                 mirror = {"health": lambda: _tell(parts.health, server)}
                 async with server, run_loops(mirror, clock):

@@ -21,6 +21,8 @@ _COMMANDS = {
     "watch": ("later_core.cli.watch", "Follow the changes of instances as they happen."),
     "plugins": ("later_core.cli.inspect", "List the installed plugins; needs no server."),
     "stats": ("later_core.cli.inspect", "Show counts, lateness and load of a server."),
+    "nodes": ("later_core.cli.nodes", "List the nodes that share the database."),
+    "drain": ("later_core.cli.nodes", "Ask a node to leave its work to the others."),
     "settings": ("later_core.cli.inspect", "Show every setting and where its value comes from."),
     "demo": ("later_core.cli.demo", "Watch a whole server at work for ten seconds."),
     "completion": ("later_core.cli.completion", "Print the completion script of a shell."),

@@ -8,7 +8,7 @@ import grpc
 
 from later_core.model.limits import RESPONSE_MAX_BYTES
 
-#: Calls that may be made twice without harm: reads, and creates, which carry their id.
+#: Calls that may be made twice without harm: reads, creates, which carry their id, and a drain.
 _REPEATABLE = {
     "later.v1.InstanceService": (
         "CreateInstance",
@@ -17,7 +17,7 @@ _REPEATABLE = {
         "ListInstances",
     ),
     "later.v1.TaskService": ("ListTasks", "GetTask"),
-    "later.v1.AdminService": ("GetStats",),
+    "later.v1.AdminService": ("GetStats", "ListNodes", "DrainNode"),
     "grpc.health.v1.Health": ("Check",),
 }
 

@@ -17,12 +17,13 @@ from later_core.client.tasks import TaskInfo, TaskList, from_task
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance, NewInstance
 from later_core.model.limits import BATCH_MAX_REQUESTS, RESPONSE_MAX_BYTES
+from later_core.model.node import ListedNode
 from later_core.model.query import Filter
 from later_core.model.state import State
 from later_core.model.stats import Stats
 from later_core.rpc.convert import FROM_STATE, from_instance, set_due, to_filter, to_new_instance
 from later_core.rpc.convert_events import from_response
-from later_core.rpc.convert_inventory import from_rejected_plugin, from_stats
+from later_core.rpc.convert_inventory import from_node, from_rejected_plugin, from_stats
 from later_core.rpc.v1 import later_pb2 as pb
 from later_core.rpc.v1.later_pb2_grpc import (
     AdminServiceStub,
@@ -186,6 +187,16 @@ class Client:
         """Figures of the store and of the node that answers."""
         response = await self._call(self._admin.GetStats, pb.GetStatsRequest())
         return from_stats(response)
+
+    async def nodes(self) -> Sequence[ListedNode]:
+        """The nodes that share the database, in order of id; the lately dead among them."""
+        response = await self._call(self._admin.ListNodes, pb.ListNodesRequest())
+        return [from_node(node) for node in response.nodes]
+
+    async def drain(self, id: str) -> ListedNode:
+        """Ask a living node to drain; answers at once. ``nodes`` says when it has drained."""
+        response = await self._call(self._admin.DrainNode, pb.DrainNodeRequest(id=id))
+        return from_node(response.node)
 
     async def health(self) -> bool:
         """Whether the server says that it serves: its database answers and its loop runs."""

@@ -14,11 +14,12 @@ from google.protobuf.message import Message
 
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance
+from later_core.model.node import ListedNode
 from later_core.model.stats import Stats
 from later_core.ports.tasks import InstalledTask, RejectedPlugin
 from later_core.rpc.convert import to_instance
 from later_core.rpc.convert_events import to_event
-from later_core.rpc.convert_inventory import to_rejected_plugin, to_stats, to_task
+from later_core.rpc.convert_inventory import to_node, to_rejected_plugin, to_stats, to_task
 from later_core.rpc.v1 import later_pb2 as pb
 
 Record = dict[str, Any]
@@ -53,6 +54,11 @@ def plugins_record(tasks: Sequence[InstalledTask], rejected: Sequence[RejectedPl
 def stats_record(stats: Stats) -> Record:
     """A ``GetStatsResponse``."""
     return _record(to_stats(stats))
+
+
+def node_record(node: ListedNode) -> Record:
+    """A ``Node``."""
+    return _record(to_node(node))
 
 
 def _record(message: Message) -> Record:

@@ -47,6 +47,7 @@ class Drainer:
         await self._keeper.is_asked_to_drain.wait()
         _log.info("asked to drain")
         await self.drain(self._grace)
+        await self._keeper.announce_drained()
         _log.info("drained")
 
     async def drain(self, grace: timedelta) -> None:

@@ -55,6 +55,7 @@ class Keeper:
         self.pause = min(lease.seconds / 4, _LONGEST_PAUSE)
         self._fenced = False
         self._is_draining = False
+        self._is_drained = False
         #: Set once somebody has asked this node to drain (DrainNode).
         self.is_asked_to_drain = asyncio.Event()
 
@@ -89,9 +90,18 @@ class Keeper:
     async def announce_drain(self) -> None:
         """Tell the others, with a heartbeat at once, that this node takes on no more work."""
         self._is_draining = True
+        await self._announce()
+
+    async def announce_drained(self) -> None:
+        """Tell the others that this node has let go of everything and takes on nothing more."""
+        self._is_draining = self._is_drained = True
+        await self._announce()
+
+    async def _announce(self) -> None:
         try:
             await self._beat()
         except StoreUnavailable as error:
+            # The next heartbeat that is answered tells it all the same.
             _log.warning("drain not announced", detail=error.detail)
 
     async def leave(self) -> None:
@@ -110,6 +120,7 @@ class Keeper:
             window_size=self._surroundings.window_size,
             running=len(self._runs),
             is_draining=self._is_draining,
+            is_drained=self._is_drained,
         )
         now = await self._store.beat(node, lease=timedelta(seconds=self._lease.seconds))
         if now is None:

@@ -44,9 +44,11 @@ class News:
         if self._membership.is_alone or instance is None:
             return
         if instance.state is State.PENDING:
-            # Who created what is due at once has it in its own window already.
+            # Who created what is due at once has it in its own window already; but a node that
+            # drains may start nothing more.
             if (
                 event.type is EventType.UPDATED
+                or self._membership.is_anyone_leaving
                 or instance.execution_time > instance.create_time + _SOON
             ):
                 self._intake.offer_news(instance.task, instance.id, instance.execution_time)

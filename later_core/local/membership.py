@@ -6,9 +6,10 @@ Only a way to share the load: the claim alone decides who runs what.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from later_core.model.bucket import BUCKETS, bucket_of
 from later_core.model.node import NodeStatus
@@ -29,6 +30,15 @@ def owner_of(bucket: int, nodes: Iterable[str]) -> str:
     (Thaler and Ravishankar, 1998).
     """
     return max(nodes, key=lambda node: (_weight(node, bucket), node))
+
+
+@lru_cache(maxsize=4)
+def buckets_by_node(nodes: tuple[str, ...]) -> Mapping[str, int]:
+    """How many of the buckets each of these nodes has; one that has none is not named.
+
+    Remembered, since it costs a hash for each bucket and node.
+    """
+    return Counter(owner_of(bucket, nodes) for bucket in range(BUCKETS)) if nodes else {}
 
 
 def _weight(node: str, bucket: int) -> bytes:
@@ -58,6 +68,11 @@ class Membership:
     def is_shared(self) -> bool:
         """Whether other nodes take on work."""
         return len(self._nodes) > 1
+
+    @property
+    def is_anyone_leaving(self) -> bool:
+        """Whether another node lives that leaves its share to the others."""
+        return not self._neighbours <= self._nodes.keys()
 
     @property
     def size(self) -> int:

@@ -12,7 +12,8 @@ class Node:
     """One server process, as it describes itself with each heartbeat.
 
     ``id`` is new at each start; ``tasks`` are those it has installed; ``window_size`` and
-    ``running`` are counts of instances. A node that ``is_draining`` takes on no more work.
+    ``running`` are counts of instances. A node that ``is_draining`` leaves its share to the others;
+    one that ``is_drained`` was asked to drain, starts nothing more, and nothing runs on it.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Node:
     window_size: int = 0
     running: int = 0
     is_draining: bool = False
+    is_drained: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +39,11 @@ class NodeStatus:
     beat_time: datetime
     is_alive: bool = True
     is_asked_to_drain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListedNode:
+    """A node, and how many of the buckets are its share, of tasks that every node has installed."""
+
+    status: NodeStatus
+    buckets: int

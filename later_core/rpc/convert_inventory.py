@@ -1,4 +1,4 @@
-"""Tasks, plugins and figures: values <-> protobuf."""
+"""Tasks, plugins, nodes and figures: values <-> protobuf."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from google.protobuf.struct_pb2 import Struct
 
+from later_core.model.node import ListedNode, Node, NodeStatus
 from later_core.model.query import Counts
 from later_core.model.stats import Lateness, Stats
 from later_core.ports.tasks import InstalledTask, RejectedPlugin
@@ -112,3 +113,45 @@ def from_stats(message: pb.GetStatsResponse) -> Stats:
         ),
         tasks=tuple(message.tasks),
     )
+
+
+def to_node(listed: ListedNode) -> pb.Node:
+    """A node on the wire."""
+    status, node = listed.status, listed.status.node
+    return pb.Node(
+        id=node.id,
+        address=node.address,
+        version=node.version,
+        tasks=node.tasks,
+        started_at=to_timestamp(node.started_at),
+        beat_time=to_timestamp(status.beat_time),
+        is_alive=status.is_alive,
+        buckets=listed.buckets,
+        window_size=node.window_size,
+        running=node.running,
+        is_asked_to_drain=status.is_asked_to_drain,
+        is_draining=node.is_draining,
+        is_drained=node.is_drained,
+    )
+
+
+def from_node(message: pb.Node) -> ListedNode:
+    """The node that a server sent."""
+    node = Node(
+        id=message.id,
+        address=message.address,
+        version=message.version,
+        tasks=tuple(message.tasks),
+        started_at=from_timestamp(message.started_at, "started_at"),
+        window_size=message.window_size,
+        running=message.running,
+        is_draining=message.is_draining,
+        is_drained=message.is_drained,
+    )
+    status = NodeStatus(
+        node=node,
+        beat_time=from_timestamp(message.beat_time, "beat_time"),
+        is_alive=message.is_alive,
+        is_asked_to_drain=message.is_asked_to_drain,
+    )
+    return ListedNode(status, message.buckets)

@@ -28,6 +28,7 @@ from later_core.rpc.v1 import later_pb2, later_pb2_grpc
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
 from later_core.service.subscriptions import Subscriptions
+from later_core.service.nodes import Nodes
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +77,7 @@ class RpcServer:
         grace: timedelta = timedelta(seconds=5),
         clock: Clock | None = None,
     ) -> None:
+        nodes: Nodes,
         self._listen = listen
         self._instances = instances
         self._subscriptions = subscriptions
@@ -83,6 +85,7 @@ class RpcServer:
         self._grace = grace
         self._interceptor = Interceptor(clock=clock or SystemClock())
         self._is_serving = False
+        self._nodes = nodes
         self._serving_changed = asyncio.Event()
         self._group = asyncio.TaskGroup()
 
@@ -138,7 +141,7 @@ class RpcServer:
             TaskServicer(inventory=self._inventory), server
         )
         later_pb2_grpc.add_AdminServiceServicer_to_server(
-            AdminServicer(inventory=self._inventory), server
+            AdminServicer(inventory=self._inventory, nodes=self._nodes), server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         channelz_pb2_grpc.add_ChannelzServicer_to_server(channelz.ChannelzServicer(), server)

@@ -66,6 +66,7 @@ def serving(store: Store) -> Serving:
                 instances=parts.instances,
                 subscriptions=parts.subscriptions,
                 inventory=parts.inventory,
+                nodes=parts.nodes,
                 grace=timedelta(seconds=1),
             )
             async with server:

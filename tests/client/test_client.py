@@ -220,3 +220,14 @@ async def test_a_server_that_does_not_answer_is_given_up_at_the_deadline():
             with pytest.raises(RpcError, match="did not answer in time") as caught:
                 await client.get("x")
     assert caught.value.code == "DEADLINE_EXCEEDED"
+
+
+async def test_nodes_are_listed_and_asked_to_drain(client: Client):
+    (before,) = await client.nodes()
+    assert (before.status.is_alive, before.buckets) == (True, 256)
+    assert before.status.node.id == (await client.stats()).node
+    asked = await client.drain(before.status.node.id)
+    assert asked.status.is_asked_to_drain
+    with pytest.raises(RpcError) as raised:
+        await client.drain("nobody")
+    assert (raised.value.code, raised.value.reason) == ("NOT_FOUND", "NODE_NOT_FOUND")

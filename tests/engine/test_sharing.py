@@ -185,3 +185,30 @@ async def test_who_creates_what_is_due_at_once_starts_it_at_once(cluster):
             await a.create(f"i{number}", delay=Intake.SOON_MS / 2000)
         await cluster.clock.advance(1)
         assert len(task_a.called("run")) + len(task_b.called("run")) == 20
+
+
+async def test_what_is_created_through_a_drained_node_starts_at_once_on_another(cluster):
+    async with cluster:
+        a, task_a = await cluster.join()
+        _, task_b = await cluster.join()
+        await cluster.clock.advance(3)
+        node_a = (await a.parts.inventory.stats()).node
+        await a.parts.nodes.drain(node_a)
+        await cluster.clock.advance(5)
+        for number in range(20):
+            await a.create(f"i{number}", delay=0)
+        await cluster.clock.advance(2)
+        assert sorted(task_b.called("run")) == sorted(f"i{n}" for n in range(20))
+        assert task_a.called("run") == []
+
+
+async def test_a_node_that_has_drained_says_so_also_when_it_is_alone(cluster):
+    async with cluster:
+        a, _ = await cluster.join()
+        await cluster.clock.advance(3)
+        (before,) = await a.parts.nodes.list()
+        assert (before.buckets, before.status.node.is_drained) == (256, False)
+        await a.parts.nodes.drain(before.status.node.id)
+        await cluster.clock.advance(3)
+        (after,) = await a.parts.nodes.list()
+        assert (after.buckets, after.status.node.is_drained) == (0, True)

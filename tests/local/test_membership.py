@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from later_core.local.membership import Membership, owner_of
+from later_core.local.membership import Membership, buckets_by_node, owner_of
 from later_core.model.bucket import BUCKETS
 from later_core.model.node import NodeStatus
 from later_core.testing.builders import a_node
@@ -83,3 +83,22 @@ def test_an_unchanged_membership_says_so():
     me, other = a_node("me"), a_node("other")
     membership = member("me", me, other)
     assert not membership.update("me", statuses(other, replace(me, running=5)))
+
+
+@given(names)
+def test_every_bucket_is_counted_once(ids):
+    counted = buckets_by_node(tuple(ids))
+    assert sum(counted.values()) == BUCKETS
+    assert counted.keys() <= set(ids)
+
+
+def test_without_nodes_nobody_has_a_bucket():
+    assert buckets_by_node(()) == {}
+
+
+def test_a_neighbour_that_drains_is_leaving():
+    me, other = a_node("me"), a_node("other")
+    membership = member("me", me, other)
+    assert not membership.is_anyone_leaving
+    membership.update("me", statuses(me, replace(other, is_draining=True)))
+    assert membership.is_anyone_leaving

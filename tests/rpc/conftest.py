@@ -16,8 +16,10 @@ from google.rpc import error_details_pb2, status_pb2
 from later_core.engine.follower import Follower
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.hub import Hub
+from later_core.local.intake import Intake
 from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
+from later_core.local.membership import Membership
 from later_core.local.runs import Runs
 from later_core.local.window import Window
 from later_core.ports.clock import SystemClock
@@ -26,6 +28,7 @@ from later_core.rpc.server import RpcServer
 from later_core.rpc.v1 import later_pb2_grpc
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
+from later_core.service.nodes import Nodes
 from later_core.service.subscriptions import Subscriptions
 from later_core.stores.memory import MemoryStore
 from later_core.testing.tasks import GivenTasks, RecordingTask
@@ -126,6 +129,11 @@ async def _serve(
         store=store,
         tasks=tasks,
         window=window,
+        intake=Intake(
+            window=window,
+            membership=Membership(tasks=tasks.names()),
+            database_clock=database_clock,
+        ),
         runs=runs,
         lease=lease,
         database_clock=database_clock,
@@ -138,6 +146,7 @@ async def _serve(
             instances=services,
             subscriptions=subscriptions,
             inventory=inventory,
+            nodes=Nodes(store=store),
             grace=grace,
         )
         async with server, grpc.aio.insecure_channel(server.address) as channel:

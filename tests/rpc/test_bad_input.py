@@ -121,6 +121,8 @@ TABLE = {
     "ListTasks": [],
     "GetTask": rows("name", ["", LONG, "a\0b"]),
     "GetStats": [],
+    "ListNodes": [],
+    "DrainNode": rows("id", ["", "x" * 256, "a\0b", "a\nb"]),
 }
 ROWS = [
     Wrong(row.field, row.value, row.named, method)

@@ -1343,3 +1343,158 @@ class GetStatsResponse(message.Message):
     _ClearFieldArgType: _TypeAlias = typing.Literal["lateness", b"lateness", "node", b"node", "running", b"running", "started_at", b"started_at", "states", b"states", "subscribers", b"subscribers", "tasks", b"tasks", "unresolved_tasks", b"unresolved_tasks", "version", b"version", "window_size", b"window_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Node(message.Message):
+    """One server process, as it described itself with its last heartbeat."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    ADDRESS_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    TASKS_FIELD_NUMBER: builtins.int
+    STARTED_AT_FIELD_NUMBER: builtins.int
+    BEAT_TIME_FIELD_NUMBER: builtins.int
+    IS_ALIVE_FIELD_NUMBER: builtins.int
+    BUCKETS_FIELD_NUMBER: builtins.int
+    WINDOW_SIZE_FIELD_NUMBER: builtins.int
+    RUNNING_FIELD_NUMBER: builtins.int
+    IS_ASKED_TO_DRAIN_FIELD_NUMBER: builtins.int
+    IS_DRAINING_FIELD_NUMBER: builtins.int
+    IS_DRAINED_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """New at each start of the process."""
+    address: builtins.str
+    """Where it listens, as its settings say."""
+    version: builtins.str
+    """The version of later-core on it."""
+    is_alive: builtins.bool
+    """Whether it lives, or has been declared dead because its lease ran out."""
+    buckets: builtins.int
+    """Of the 256 buckets into which the ids of instances fall, how many are its share, of tasks that every
+    node has installed. 0 while it is draining, and once it is dead.
+    """
+    window_size: builtins.int
+    """How many near instances it holds in memory."""
+    running: builtins.int
+    """How many instances it has claimed and not yet ended."""
+    is_asked_to_drain: builtins.bool
+    """Whether somebody has asked it to drain, be it by now aware of that or not."""
+    is_draining: builtins.bool
+    """Whether it has told the others to take over its share, because it was asked to drain or is stopping."""
+    is_drained: builtins.bool
+    """Whether it was asked to drain and has done so: it starts nothing more, and nothing runs on it."""
+    @builtins.property
+    def tasks(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the tasks it can run, in order."""
+
+    @builtins.property
+    def started_at(self) -> timestamp_pb2.Timestamp:
+        """When it started, by its own clock."""
+
+    @builtins.property
+    def beat_time(self) -> timestamp_pb2.Timestamp:
+        """Its last heartbeat, by the database's clock."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        address: builtins.str = ...,
+        version: builtins.str = ...,
+        tasks: abc.Iterable[builtins.str] | None = ...,
+        started_at: timestamp_pb2.Timestamp | None = ...,
+        beat_time: timestamp_pb2.Timestamp | None = ...,
+        is_alive: builtins.bool = ...,
+        buckets: builtins.int = ...,
+        window_size: builtins.int = ...,
+        running: builtins.int = ...,
+        is_asked_to_drain: builtins.bool = ...,
+        is_draining: builtins.bool = ...,
+        is_drained: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["beat_time", b"beat_time", "started_at", b"started_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "beat_time", b"beat_time", "buckets", b"buckets", "id", b"id", "is_alive", b"is_alive", "is_asked_to_drain", b"is_asked_to_drain", "is_drained", b"is_drained", "is_draining", b"is_draining", "running", b"running", "started_at", b"started_at", "tasks", b"tasks", "version", b"version", "window_size", b"window_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListNodesRequest(message.Message):
+    """Asks for all nodes."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListNodesResponse(message.Message):
+    """All nodes."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def nodes(self) -> containers.RepeatedCompositeFieldContainer[Node]:
+        """In order of id."""
+
+    def __init__(
+        self,
+        *,
+        nodes: abc.Iterable[Node] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["nodes", b"nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DrainNodeRequest(message.Message):
+    """Names a node that shall drain."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DrainNodeResponse(message.Message):
+    """The node will read that with its next heartbeat, within about a second."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def node(self) -> Node:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        node: Node | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["node", b"node"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...

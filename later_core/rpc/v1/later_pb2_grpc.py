@@ -595,6 +595,16 @@ class AdminServiceStub:
                 request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.GetStatsRequest.SerializeToString,
                 response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.GetStatsResponse.FromString,
                 _registered_method=True)
+        self.ListNodes = channel.unary_unary(
+                '/later.v1.AdminService/ListNodes',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListNodesRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListNodesResponse.FromString,
+                _registered_method=True)
+        self.DrainNode = channel.unary_unary(
+                '/later.v1.AdminService/DrainNode',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.DrainNodeRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.DrainNodeResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -608,6 +618,24 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListNodes(self, request, context):
+        """Lists the nodes that share the database, in order of id: those that live, and for an hour those
+        that were declared dead.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainNode(self, request, context):
+        """Asks a living node, this one or another, to take on no more work, to let what runs end within its
+        grace, and to hand back the rest to the others. Answers at once; ListNodes says when it has
+        drained. It goes on answering requests until it is stopped. Asking again changes nothing.
+        NOT_FOUND: no living node has this id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -615,6 +643,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetStats,
                     request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.GetStatsRequest.FromString,
                     response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.GetStatsResponse.SerializeToString,
+            ),
+            'ListNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNodes,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListNodesRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListNodesResponse.SerializeToString,
+            ),
+            'DrainNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainNode,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.DrainNodeRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.DrainNodeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -645,6 +683,60 @@ class AdminService:
             '/later.v1.AdminService/GetStats',
             later__core_dot_rpc_dot_v1_dot_later__pb2.GetStatsRequest.SerializeToString,
             later__core_dot_rpc_dot_v1_dot_later__pb2.GetStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.AdminService/ListNodes',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ListNodesRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ListNodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.AdminService/DrainNode',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.DrainNodeRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.DrainNodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

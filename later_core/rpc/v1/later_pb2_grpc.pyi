@@ -246,6 +246,16 @@ class AdminServiceStub:
     def __new__(cls, channel: aio.Channel) -> AdminServiceAsyncStub: ...
     GetStats: grpc.UnaryUnaryMultiCallable[later_pb2.GetStatsRequest, later_pb2.GetStatsResponse]
     """Counts, lateness and load, of the whole store and of the node that answers."""
+    ListNodes: grpc.UnaryUnaryMultiCallable[later_pb2.ListNodesRequest, later_pb2.ListNodesResponse]
+    """Lists the nodes that share the database, in order of id: those that live, and for an hour those
+    that were declared dead.
+    """
+    DrainNode: grpc.UnaryUnaryMultiCallable[later_pb2.DrainNodeRequest, later_pb2.DrainNodeResponse]
+    """Asks a living node, this one or another, to take on no more work, to let what runs end within its
+    grace, and to hand back the rest to the others. Answers at once; ListNodes says when it has
+    drained. It goes on answering requests until it is stopped. Asking again changes nothing.
+    NOT_FOUND: no living node has this id.
+    """
 
 @typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -254,6 +264,16 @@ class AdminServiceAsyncStub(AdminServiceStub):
     def __init__(self, channel: aio.Channel) -> None: ...
     GetStats: aio.UnaryUnaryMultiCallable[later_pb2.GetStatsRequest, later_pb2.GetStatsResponse]  # type: ignore[assignment]
     """Counts, lateness and load, of the whole store and of the node that answers."""
+    ListNodes: aio.UnaryUnaryMultiCallable[later_pb2.ListNodesRequest, later_pb2.ListNodesResponse]  # type: ignore[assignment]
+    """Lists the nodes that share the database, in order of id: those that live, and for an hour those
+    that were declared dead.
+    """
+    DrainNode: aio.UnaryUnaryMultiCallable[later_pb2.DrainNodeRequest, later_pb2.DrainNodeResponse]  # type: ignore[assignment]
+    """Asks a living node, this one or another, to take on no more work, to let what runs end within its
+    grace, and to hand back the rest to the others. Answers at once; ListNodes says when it has
+    drained. It goes on answering requests until it is stopped. Asking again changes nothing.
+    NOT_FOUND: no living node has this id.
+    """
 
 class AdminServiceServicer(metaclass=abc_1.ABCMeta):
     """What operators ask."""
@@ -265,5 +285,27 @@ class AdminServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[later_pb2.GetStatsResponse, abc.Awaitable[later_pb2.GetStatsResponse]]:
         """Counts, lateness and load, of the whole store and of the node that answers."""
+
+    @abc_1.abstractmethod
+    def ListNodes(
+        self,
+        request: later_pb2.ListNodesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.ListNodesResponse, abc.Awaitable[later_pb2.ListNodesResponse]]:
+        """Lists the nodes that share the database, in order of id: those that live, and for an hour those
+        that were declared dead.
+        """
+
+    @abc_1.abstractmethod
+    def DrainNode(
+        self,
+        request: later_pb2.DrainNodeRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.DrainNodeResponse, abc.Awaitable[later_pb2.DrainNodeResponse]]:
+        """Asks a living node, this one or another, to take on no more work, to let what runs end within its
+        grace, and to hand back the rest to the others. Answers at once; ListNodes says when it has
+        drained. It goes on answering requests until it is stopped. Asking again changes nothing.
+        NOT_FOUND: no living node has this id.
+        """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

@@ -45,6 +45,7 @@ async def beat(connection: Connection, node: Node, *, lease: timedelta) -> datet
         "window_size": node.window_size,
         "running": node.running,
         "is_draining": node.is_draining,
+        "is_drained": node.is_drained,
     }
     update = [
         {
@@ -129,6 +130,7 @@ def _status(record: Document) -> NodeStatus:
             window_size=int(record.get("window_size", 0)),
             running=int(record.get("running", 0)),
             is_draining=bool(record.get("is_draining", False)),
+            is_drained=bool(record.get("is_drained", False)),
         ),
         beat_time=to_instant(record["beat_time"]),
         is_alive=record.get("state") == "ALIVE",
