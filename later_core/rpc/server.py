@@ -27,8 +27,8 @@ from later_core.rpc.servicers.tasks import TaskServicer
 from later_core.rpc.v1 import later_pb2, later_pb2_grpc
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
-from later_core.service.subscriptions import Subscriptions
 from later_core.service.nodes import Nodes
+from later_core.service.subscriptions import Subscriptions
 
 log = structlog.get_logger(__name__)
 
@@ -74,18 +74,18 @@ class RpcServer:
         instances: Instances,
         subscriptions: Subscriptions,
         inventory: Inventory,
+        nodes: Nodes,
         grace: timedelta = timedelta(seconds=5),
         clock: Clock | None = None,
     ) -> None:
-        nodes: Nodes,
         self._listen = listen
         self._instances = instances
         self._subscriptions = subscriptions
         self._inventory = inventory
+        self._nodes = nodes
         self._grace = grace
         self._interceptor = Interceptor(clock=clock or SystemClock())
         self._is_serving = False
-        self._nodes = nodes
         self._serving_changed = asyncio.Event()
         self._group = asyncio.TaskGroup()
 
