@@ -21,9 +21,9 @@ _STACK_DEPTH = 6
 class Watchdog:
     """A thread that watches the loop tick, since a blocked loop cannot watch itself.
 
-    After ``threshold`` seconds without a tick it logs which asyncio task holds the loop (a run
-    bears the name of its task and its instance) and where its code stands; when the loop is free
-    again, for how long it was not.
+    When one asyncio task has held the loop for ``threshold`` seconds without a tick, it logs which
+    (a run bears the name of its task and its instance) and where its code stands; when the loop is
+    free again, for how long it was not.
     """
 
     def __init__(self, *, clock: Clock, threshold: float = 0.25) -> None:
@@ -56,24 +56,33 @@ class Watchdog:
             await self._clock.sleep(_TICK)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
-        reported: float | None = None
-        culprit = "unknown"
+        holder: asyncio.Task[object] | None = None
+        held_since = ticked = self._ticked
+        reported = False
         while not self._stopped.wait(_TICK):
-            ticked = self._ticked
-            blocked = self._clock.monotonic() - ticked
-            if reported is not None and ticked != reported:
-                _log.warning("event loop free again", blocked_seconds=ticked - reported, by=culprit)
-                reported = None
-            if blocked > self._threshold and reported is None:
-                reported = ticked
-                task = asyncio.current_task(loop)
-                culprit = task.get_name() if task is not None else "no task"
+            now = self._clock.monotonic()
+            current = asyncio.current_task(loop)
+            # A loop that is merely busy is seen with another task, or a tick, at each look.
+            if current is not holder or self._ticked != ticked:
+                if reported:
+                    _tell_free(holder, now - held_since)
+                holder, held_since, ticked, reported = current, now, self._ticked, False
+            elif not reported and now - held_since >= self._threshold:
+                reported = True
                 _log.warning(
                     "event loop blocked",
-                    by=culprit,
-                    blocked_seconds=round(blocked, 3),
+                    by=_name(holder),
+                    blocked_seconds=round(now - held_since, 3),
                     at=_where(thread),
                 )
+
+
+def _tell_free(holder: asyncio.Task[object] | None, seconds: float) -> None:
+    _log.warning("event loop free again", blocked_seconds=round(seconds, 3), by=_name(holder))
+
+
+def _name(task: asyncio.Task[object] | None) -> str:
+    return "no task" if task is None else task.get_name()
 
 
 def _where(thread: int) -> list[str]:

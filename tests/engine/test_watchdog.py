@@ -19,7 +19,7 @@ async def _block_until_noticed(logs):
 async def test_a_blocked_loop_is_logged_with_the_name_of_the_run_and_the_place_in_its_code():
     clock = SystemClock()
     with structlog.testing.capture_logs() as logs:
-        async with Watchdog(clock=clock, threshold=0.1) as watchdog, asyncio.TaskGroup() as group:
+        async with Watchdog(clock=clock, threshold=0.2) as watchdog, asyncio.TaskGroup() as group:
             ticking = group.create_task(watchdog.run())
             await clock.sleep(0)
             culprit = group.create_task(_block_until_noticed(logs), name="report 42")
