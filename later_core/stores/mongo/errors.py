@@ -48,7 +48,9 @@ def unavailable(error: PyMongoError) -> StoreUnavailable:
     """StoreUnavailable for any error of the driver, logged when it is not an outage."""
     if not is_outage(error):
         logger.error("database refused an operation", code=code_of(error), detail=str(error)[:1000])
-    return StoreUnavailable(f"{type(error).__name__}: {error}")
+    # The driver repeats at length, behind a comma, what it knows of every server.
+    said = str(error).partition(", Timeout: ")[0]
+    return StoreUnavailable(f"{type(error).__name__}: {said}")
 
 
 def is_outage(error: PyMongoError) -> bool:

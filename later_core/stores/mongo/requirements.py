@@ -120,6 +120,12 @@ def _told_to_people(connection: Connection) -> Iterator[None]:
     except ServerSelectionTimeoutError as error:
         if _awaits_initiation(connection):
             raise _NotInitiated from error
+        if name := _set_without_members(connection):
+            raise Misconfigured(
+                f"no server of LATER_MONGODB_URI is a member of the replica set {name!r}: correct"
+                " replicaSet in the URI, or, if MongoDB runs standalone, start mongod with"
+                f" --replSet {name}, then run once mongosh --eval 'rs.initiate()'"
+            ) from error
         raise
     except PyMongoError as error:
         if code_of(error) in {_UNAUTHORIZED, _AUTHENTICATION_FAILED}:
@@ -135,6 +141,14 @@ def _awaits_initiation(connection: Connection) -> bool:
     servers = connection.client.delegate.topology_description.server_descriptions().values()
     kinds = {server.server_type_name for server in servers}
     return "RSGhost" in kinds and not kinds & _OF_A_SET
+
+
+def _set_without_members(connection: Connection) -> str | None:
+    """The set that the URI names, when every server of the URI has answered that it is in none or
+    in another: the driver then forgets them, and waits for ever.
+    """
+    topology = connection.client.delegate.topology_description
+    return None if topology.server_descriptions() else topology.replica_set_name
 
 
 def _dotted(version: tuple[int, ...]) -> str:

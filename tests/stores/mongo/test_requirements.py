@@ -50,6 +50,20 @@ async def test_a_replica_set_that_nobody_initiated_is_refused_with_the_remedy(
         await make_store(start_mongod("--replSet=rs0")).open()
 
 
+@pytest.mark.parametrize("arguments", [(), ("--replSet=rs0",)], ids=["standalone", "another"])
+async def test_a_set_that_no_server_of_the_uri_is_in_is_refused_with_the_remedy(
+    make_store: MakeStore, start_mongod: StartMongod, arguments: tuple[str, ...]
+) -> None:
+    """The driver forgets such servers: without this check it would wait for one for ever."""
+    uri = start_mongod(*arguments)
+    if arguments:
+        with pymongo.MongoClient[dict[str, Any]](uri) as client:
+            client.admin.command("replSetInitiate")
+    named = uri.replace("directConnection=true", "replicaSet=rs7")
+    with pytest.raises(Misconfigured, match=r"'rs7'.*replicaSet.*rs\.initiate"):
+        await make_store(named).open()
+
+
 async def test_a_member_that_is_still_starting_is_waited_for(
     make_store: MakeStore, start_mongod: StartMongod
 ) -> None:
