@@ -19,6 +19,7 @@ from later_core import errors
 from later_core.model import limits
 from later_core.plugin.hookspecs import Hooks
 from later_core.rpc.errors import CODES
+from later_core.rpc.server import REQUEST_MAX_BYTES
 from later_core.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,6 +117,10 @@ def bounds() -> str:
         ],
         ["id of an instance", f"{limits.ID_MAX_LENGTH} characters"],
         ["name of a task", f"{limits.TASK_NAME_MAX_LENGTH} characters"],
+        [
+            "a whole request",
+            f"{REQUEST_MAX_BYTES / 1024 / 1024:g} MiB; gRPC itself refuses a larger one",
+        ],
         ["requests in a batch", f"{limits.BATCH_MAX_REQUESTS:,}"],
         ["page", f"{limits.PAGE_MAX_SIZE:,}, by default {limits.PAGE_DEFAULT_SIZE}"],
         ["labels on an instance", f"{limits.LABELS_MAX_COUNT}"],

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from later_core.cli.output import console, event_line, state_text
-from later_core.cli.times import iso, millis
+from later_core.cli.times import iso, spell_late
 from later_core.model.event import Event
 from later_core.model.instance import Instance
 from later_core.model.state import State
@@ -76,7 +76,7 @@ class Board:
                 instance.id,
                 iso(instance.execution_time),
                 state_text(instance.state),
-                millis(late) if late is not None else "",
+                spell_late(late) if late is not None else "",
             )
         return table
 
@@ -94,7 +94,7 @@ class Board:
         late = sorted(self._latenesses())
         if late:
             click.echo(
-                f"lateness: p50 {millis(late[len(late) // 2])}, max {millis(late[-1])}"
+                f"lateness: p50 {spell_late(late[len(late) // 2])}, max {spell_late(late[-1])}"
                 f" over {len(late)} starts"
             )
 

@@ -11,7 +11,15 @@ import click
 from later_core.cli.failure import FAILED, say_error
 from later_core.cli.group import Top
 from later_core.cli.instances import show_instance
-from later_core.cli.options import due, due_options, duration_option, labels_option, server_options
+from later_core.cli.options import (
+    Number,
+    WholeNumber,
+    due,
+    due_options,
+    duration_option,
+    labels_option,
+    server_options,
+)
 from later_core.cli.session import converse
 from later_core.cli.waiting import wait_for_end
 from later_core.client.client import Client
@@ -40,7 +48,7 @@ _DELIVERIES = {
 @duration_option("--start-deadline", help="How late a start is still useful.")
 @click.option(
     "--max-attempts",
-    type=click.IntRange(1, MAX_ATTEMPTS),
+    type=WholeNumber(1, MAX_ATTEMPTS),
     default=NO_RETRY.max_attempts,
     show_default=True,
     help="Attempts in all; more than 1 retries failures.",
@@ -49,7 +57,7 @@ _DELIVERIES = {
 @duration_option("--max-backoff", help="The longest wait. [default: 1h]")
 @click.option(
     "--multiplier",
-    type=click.FloatRange(1, 100),
+    type=Number(1, 100),
     help="Each wait is so many times the one before. [default: 2]",
 )
 @click.option(
@@ -88,7 +96,7 @@ def _request(words: dict[str, Any]) -> NewInstance:
         timeout=words["timeout"],
         start_deadline=words["start_deadline"],
         delivery=_DELIVERIES[words["delivery"]],
-        labels=dict(words["labels"]),
+        labels=words["labels"],
         **due(words["at"], words["in_"]),
     )
 

@@ -15,7 +15,8 @@ import click
 from later_core.cli.board import Board
 from later_core.cli.failure import FAILED, say_error
 from later_core.cli.installation import prepare
-from later_core.cli.session import run
+from later_core.cli.options import Number, WholeNumber
+from later_core.cli.session import ending_signals, run
 from later_core.client.client import Client
 from later_core.client.errors import RpcError
 from later_core.client.following import follow
@@ -32,20 +33,21 @@ _TO_ABORT = 2
 _FIRST_DELAY = 1.0
 #: Beyond the last execution time: only a server that does not work needs so long.
 _PATIENCE = 30.0
-_TERMINATED = 143
+#: And the number of the signal: what a shell shows for a process that one ended.
+_ENDED_BY = 128
 
 
 @click.command()
 @click.option(
     "--count",
-    type=click.IntRange(1, 900),
+    type=WholeNumber(1, 900),
     default=20,
     show_default=True,
     help="How many instances are to run.",
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(1, 600),
+    type=Number(1, 600),
     default=4.0,
     show_default=True,
     help="Over how long their execution times are spread.",
@@ -88,13 +90,15 @@ async def _demonstrate(
     whole = asyncio.current_task()
     assert whole is not None
     loop = asyncio.get_running_loop()
-    terminated = asyncio.Event()
+    came: list[int] = []
 
-    def terminate() -> None:
-        terminated.set()
+    def terminate(number: int) -> None:
+        came.append(number)
         whole.cancel()
 
-    loop.add_signal_handler(signal.SIGTERM, terminate)
+    for number in ending_signals():
+        if number is not signal.SIGINT:  # which asyncio.run makes a KeyboardInterrupt
+            loop.add_signal_handler(number, terminate, number)
     address: asyncio.Future[str] = loop.create_future()
     stop = asyncio.Event()
     try:
@@ -107,8 +111,8 @@ async def _demonstrate(
                         await _run_instances(client, board, count=count, seconds=seconds)
             stop.set()
     except asyncio.CancelledError:
-        if terminated.is_set():
-            raise click.exceptions.Exit(_TERMINATED) from None
+        if came:
+            raise click.exceptions.Exit(_ENDED_BY + came[0]) from None
         raise
 
 

@@ -14,7 +14,7 @@ from later_core.cli.installation import config_option, prepare, set_option
 from later_core.cli.options import json_option, server_options
 from later_core.cli.output import print_details, print_json, print_table, state_text
 from later_core.cli.session import converse
-from later_core.cli.times import iso, millis, relative
+from later_core.cli.times import iso, relative, spell_late
 from later_core.client.records import plugins_record, stats_record
 from later_core.model.stats import Stats
 from later_core.ports.clock import SystemClock
@@ -40,6 +40,7 @@ def plugins(assigned: Sequence[str], config: Path | None, *, as_json: bool) -> N
             (each.task.name, each.distribution, each.version, each.task.description)
             for each in catalog.installed
         ],
+        prose=True,
     )
     if catalog.rejected:
         click.echo()
@@ -49,6 +50,7 @@ def plugins(assigned: Sequence[str], config: Path | None, *, as_json: bool) -> N
                 (each.name, each.distribution, each.version, each.reason)
                 for each in catalog.rejected
             ],
+            prose=True,
         )
 
 
@@ -85,7 +87,7 @@ def _figures(stats: Stats, now: datetime) -> Iterable[tuple[str, str]]:
     yield "subscribers", f"{stats.subscribers:,}"
     yield (
         "lateness",
-        f"p50 {millis(late.p50)}, p99 {millis(late.p99)}, max {millis(late.max)}"
+        f"p50 {spell_late(late.p50)}, p99 {spell_late(late.p99)}, max {spell_late(late.max)}"
         f" over {late.count:,} starts"
         if late.count
         else "no starts yet",
@@ -96,7 +98,7 @@ def _figures(stats: Stats, now: datetime) -> Iterable[tuple[str, str]]:
 @click.command()
 @set_option
 @config_option
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="JSON, one object a line.")
 def settings(assigned: Sequence[str], config: Path | None, *, as_json: bool) -> None:
     """Show every setting: its value, where that comes from, and how to change it."""
     _, values = prepare(assignments(assigned), config)
@@ -108,6 +110,7 @@ def settings(assigned: Sequence[str], config: Path | None, *, as_json: bool) -> 
     print_table(
         ("NAME", "VALUE", "SOURCE", "VARIABLE", "MEANING"),
         [(row.name, row.value, row.source, row.env, row.description) for row in rows],
+        prose=True,
     )
     for warning in values.warnings:
         click.echo(f"later: warning: {warning}", err=True)

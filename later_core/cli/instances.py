@@ -10,7 +10,14 @@ from typing import Any
 import click
 
 from later_core.cli.group import Top
-from later_core.cli.options import build_filter, due, due_options, filter_options, server_options
+from later_core.cli.options import (
+    WholeNumber,
+    build_filter,
+    due,
+    due_options,
+    filter_options,
+    server_options,
+)
 from later_core.cli.output import (
     INSTANCE_COLUMNS,
     instance_details,
@@ -60,7 +67,7 @@ def get(top: Top, id: str, *, as_json: bool) -> None:
 @filter_options
 @click.option(
     "--limit",
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     default=100,
     show_default=True,
     help="At most so many; 0: all.",
@@ -129,9 +136,7 @@ def abort(top: Top, id: str, *, as_json: bool) -> None:
 @click.command()
 @click.argument("id")
 @due_options
-@click.option(
-    "--revision", type=click.IntRange(min=1), help="Only if it is still at this revision."
-)
+@click.option("--revision", type=WholeNumber(min=1), help="Only if it is still at this revision.")
 @server_options
 @click.pass_obj
 def reschedule(

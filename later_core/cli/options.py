@@ -40,6 +40,18 @@ def _parse_label(text: str) -> tuple[str, str]:
     return key, value
 
 
+class WholeNumber(click.IntRange):
+    """Called what people call it: click would say ``integer range``, in the help and in complaints."""
+
+    name = "number"
+
+
+class Number(click.FloatRange):
+    """As ``WholeNumber``, with a fraction."""
+
+    name = "number"
+
+
 _WHEN = _said(lambda text: parse_when(text, SystemClock().now()))
 _INSTANT = _said(lambda text: parse_instant(text, SystemClock().now()))
 _DURATION = _said(parse_duration)
@@ -51,15 +63,35 @@ def duration_option(*names: str, help: str) -> Callable[[_F], _F]:
     return click.option(*names, type=_DURATION, metavar="DURATION", help=help)
 
 
+def _distinct(
+    _: click.Context, __: click.Parameter, labels: tuple[tuple[str, str], ...]
+) -> dict[str, str]:
+    """Of two values for one key the first would be lost without a word."""
+    found: dict[str, str] = {}
+    for key, value in labels:
+        if found.setdefault(key, value) != value:
+            raise click.BadParameter(f"{key!r} is given twice, as {found[key]!r} and {value!r}")
+    return found
+
+
 def labels_option(*, help: str) -> Callable[[_F], _F]:
-    """``--label key=value``, which may be repeated."""
+    """``--label key=value``, which may be repeated; the command gets a dict."""
     return click.option(
-        "--label", "labels", type=_LABEL, metavar="KEY=VALUE", multiple=True, help=help
+        "--label",
+        "labels",
+        type=_LABEL,
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=_distinct,
+        help=help,
     )
 
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="JSON, one object a line, named as in the .proto."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="JSON, one object a line, with the names of the .proto in lowerCamelCase.",
 )
 
 
@@ -143,7 +175,7 @@ def build_filter(conditions: dict[str, Any]) -> Filter:
         tasks=frozenset(conditions.pop("tasks")),
         start_time=conditions.pop("start_time"),
         end_time=conditions.pop("end_time"),
-        labels=dict(conditions.pop("labels")),
+        labels=conditions.pop("labels"),
         schedule_id=conditions.pop("schedule_id"),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +21,8 @@ from later_core.model.state import State
 #: What is not a terminal gets lines as long as they are; nothing is cut off in a file or a pipe.
 _ENDLESS = 10_000
 _SHOWN_BYTES = 2_000
+#: The least width in which sentences are readable.
+_PROSE = 24
 
 STATE_STYLES: Mapping[State, str] = {
     State.PENDING: "cyan",
@@ -45,12 +48,16 @@ def console() -> Console:
     return out
 
 
-def _print(table: Table) -> None:
-    """Without the blanks that fill up the last column where no terminal needs them."""
+def _print(table: Table, *, narrowest: int = 0) -> None:
+    """Without the blanks that fill up the last column where no terminal needs them.
+
+    Where the terminal is narrower than ``narrowest``, lines go over its edge as they are.
+    """
     out = console()
-    if out.is_terminal:
+    if out.is_terminal and narrowest <= out.width:
         out.print(table)
         return
+    out.width = max(out.width, narrowest)
     with out.capture() as captured:
         out.print(table)
     for line in captured.get().splitlines():
@@ -62,14 +69,25 @@ def print_json(record: Mapping[str, Any]) -> None:
     click.echo(json.dumps(record, ensure_ascii=False, separators=(", ", ": ")))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
-    """Columns with a heading each; the widths follow what is in them."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, prose: bool = False
+) -> None:
+    """Columns with a heading each; the widths follow what is in them.
+
+    An id that is cut into pieces can neither be read nor copied, so nothing is broken over lines
+    but sentences: with ``prose`` the last column holds such.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
     for column in columns:
         table.add_column(column, overflow="fold")
+    longest = 0
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    _print(table)
+        cells = [cell if isinstance(cell, Text) else Text(cell) for cell in row]
+        longest = max(longest, cells[-1].cell_len)
+        table.add_row(*cells)
+    endless = Console(width=_ENDLESS)
+    whole = Measurement.get(endless, endless.options, table).maximum
+    _print(table, narrowest=whole - max(0, longest - _PROSE) if prose else whole)
 
 
 def print_details(pairs: Iterable[tuple[str, str | Text]]) -> None:

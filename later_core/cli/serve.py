@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import structlog
 
 from later_core.cli.failure import INTERRUPTED
 from later_core.cli.installation import config_option, prepare, set_option
-from later_core.cli.session import run
+from later_core.cli.session import ending_signals, run
 from later_core.settings import Settings, assignments, flag_name
 from later_core.telemetry import configure_logging
 
@@ -82,7 +81,7 @@ async def _until_signalled(settings: Settings, catalog: Catalog) -> None:
         ready.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         loop.add_signal_handler(number, end)
     try:
         await serve_until(settings, catalog, ready=say_ready, stop=stop)

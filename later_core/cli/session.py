@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import signal
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import click
@@ -26,6 +27,16 @@ def converse(top: Top, talk: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
             return await talk(client)
 
     return run(whole())
+
+
+def ending_signals() -> Iterator[signal.Signals]:
+    """Those that ask a process to end: SIGHUP too, which the closing of its terminal sends, unless
+    whoever started it (``nohup``) has it ignored.
+    """
+    yield signal.SIGINT
+    yield signal.SIGTERM
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:

@@ -123,6 +123,8 @@ def spell(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
-def millis(span: timedelta) -> str:
-    """A short span in milliseconds."""
+def spell_late(span: timedelta) -> str:
+    """How late: in milliseconds as long as those mean something, else as ``spell`` does."""
+    if span >= timedelta(seconds=10):
+        return spell(span.total_seconds())
     return f"{span / timedelta(milliseconds=1):.1f} ms"

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from later_core.cli.group import Top
-from later_core.cli.options import build_filter, filter_options, server_options
+from later_core.cli.options import WholeNumber, build_filter, filter_options, server_options
 from later_core.cli.output import console, event_line, print_json
 from later_core.cli.session import converse
 from later_core.cli.times import spell
@@ -25,7 +25,7 @@ from later_core.model.event import EventBatch
 @click.option("--include-existing", is_flag=True, help="First show what matches now.")
 @click.option("--resume-token", help="Continue behind this point: the last resumeToken of --json.")
 @click.option("--bookmarks", is_flag=True, help="With --json: also print tokens without events.")
-@click.option("--limit", type=click.IntRange(min=1), help="Leave after so many events.")
+@click.option("--limit", type=WholeNumber(min=1), help="Leave after so many events.")
 @server_options
 @click.pass_obj
 def watch(top: Top, /, *, as_json: bool, **words: Any) -> None:
@@ -35,6 +35,8 @@ def watch(top: Top, /, *, as_json: bool, **words: Any) -> None:
     says that the history in between is lost: read anew what you know.
     """
     filter = build_filter(words)
+    if words["bookmarks"] and not as_json:
+        raise click.UsageError("--bookmarks needs --json: people are shown no tokens")
     if words["include_existing"] and words["resume_token"]:
         raise click.UsageError("give one of --include-existing and --resume-token")
 

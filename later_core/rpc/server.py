@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import grpc
 import structlog
@@ -39,11 +40,13 @@ SERVICE_NAMES = (*OWN_NAMES, HEALTH_NAME, _CHANNELZ_NAME)
 #: Calls under way at a time, watches among them; further ones get RESOURCE_EXHAUSTED.
 _MAX_CALLS = 8192
 
+#: Of a whole request: four payloads of 1 MiB, and what stands around them.
+REQUEST_MAX_BYTES = 4 * 1024 * 1024 + 256 * 1024
+
 _OPTIONS = (
     # A taken port must be refused, not shared.
     ("grpc.so_reuseport", 0),
-    # Four payloads of 1 MiB, and what stands around them.
-    ("grpc.max_receive_message_length", 4 * 1024 * 1024 + 256 * 1024),
+    ("grpc.max_receive_message_length", REQUEST_MAX_BYTES),
     ("grpc.max_concurrent_streams", 1024),
     # A subscriber whose machine is gone is noticed within 40 s; clients may ask every 5 s.
     ("grpc.keepalive_time_ms", 30_000),
@@ -154,6 +157,8 @@ class RpcServer:
                 "anyone who reaches this address may create instances, unencrypted",
                 listen=self._listen,
             )
+        if not _is_free(self._listen):
+            raise ListenFailed(self._listen)
         try:
             port = self._server.add_insecure_port(self._listen)
         except RuntimeError:
@@ -172,6 +177,30 @@ class RpcServer:
     async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
         for name in ("", *SERVICE_NAMES, *REFLECTION_NAMES):
             await self._health.set(name, status)
+
+
+def _is_free(listen: str) -> bool:
+    """Whether one of the addresses behind ``listen`` can be bound: gRPC, where it cannot, prints
+    lines of its own to stderr.
+    """
+    if listen.startswith("unix"):
+        return True
+    host, _, port = listen.rpartition(":")
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    except (OSError, ValueError):
+        return False
+    return any(_can_bind(family, address) for family, *_, address in found)
+
+
+def _can_bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError:
+        return False
+    return True
 
 
 def _is_private(listen: str) -> bool:

@@ -7,6 +7,7 @@ import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,11 +16,14 @@ import platformdirs
 from pydantic import TypeAdapter, ValidationError
 
 from later_core.errors import SettingInvalid
+from later_core.model.duration import format_duration
 from later_core.plugin.setting import PluginSetting
 from later_core.settings.values import NAMES, PREFIX, SECRETS, Settings, Source, env_name, flag_name
 
 #: What the bash plugin tells its commands; a ``later`` that runs inside one must not complain.
 _NOT_SETTINGS = frozenset({"instance_id", "attempt"})
+#: What pydantic calls the faults, where the field keeps the bound, and how people say it.
+_BOUNDS = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most")}
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -140,8 +144,19 @@ class _Reader:
         text = str(context.get("error") or first["msg"])
         if not {"error", "blamed"} & context.keys():
             value = "this value" if name in SECRETS else repr(self.values([name]).get(name))
-            text = f"{value} cannot be used: {text[:1].lower()}{text[1:]}"
+            complaint = _bound(name, first["type"]) or text[:1].lower() + text[1:]
+            text = f"{value} cannot be used: {complaint}"
         return SettingInvalid(self.called(name), " ".join(text.split()))
+
+
+def _bound(name: str, fault: str) -> str:
+    """The bound that a value has crossed, written as settings are; pydantic counts microseconds."""
+    if fault not in _BOUNDS or name not in NAMES:
+        return ""
+    attribute, words = _BOUNDS[fault]
+    constraints = Settings.model_fields[name].metadata
+    bound = next(getattr(each, attribute) for each in constraints if hasattr(each, attribute))
+    return f"it must be {words} {format_duration(bound) if isinstance(bound, timedelta) else bound}"
 
 
 def _environment() -> dict[str, str]:

@@ -71,6 +71,29 @@ def test_a_table_in_a_pipe_cuts_nothing_off(capsys: pytest.CaptureFixture[str]):
     assert row.count("word") == 200
 
 
+@pytest.fixture
+def narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+
+
+@pytest.mark.usefixtures("narrow_terminal")
+def test_an_id_is_never_cut_into_pieces(capsys: pytest.CaptureFixture[str]):
+    id = "01a20961-dbac-7629-8305-247b1da8ec0b"
+    print_table(("ID", "TASK", "EXECUTION TIME"), [(id, "echo", "2030-01-01T12:05:00.000Z")])
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.split() == [id, "echo", "2030-01-01T12:05:00.000Z"]
+
+
+@pytest.mark.usefixtures("narrow_terminal")
+def test_sentences_are_broken_where_the_terminal_ends(capsys: pytest.CaptureFixture[str]):
+    print_table(("TASK", "DESCRIPTION"), [("echo", "word " * 20)], prose=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 2
+    assert max(map(len, lines[1:])) <= 40
+
+
 def test_square_brackets_are_text_and_not_markup(capsys: pytest.CaptureFixture[str]):
     print_table(("ID",), [("[bold]x[/bold] :smile:",)])
     assert "[bold]x[/bold] :smile:" in capsys.readouterr().out

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from later_core.cli.times import iso, millis, parse_instant, parse_when, relative
+from later_core.cli.times import iso, parse_instant, parse_when, relative, spell_late
 from later_core.model.instant import EARLIEST, LATEST
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -130,4 +130,5 @@ def test_how_far_away_is_told_in_the_largest_sensible_unit(seconds: float, text:
 
 
 def test_lateness_is_told_in_milliseconds():
-    assert millis(timedelta(microseconds=1250)) == "1.2 ms"
+    assert spell_late(timedelta(microseconds=1250)) == "1.2 ms"
+    assert spell_late(timedelta(hours=24)) == "24 h"

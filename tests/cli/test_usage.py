@@ -78,6 +78,9 @@ def test_the_version_is_told(later):
         ["retry", "x", "--at", "now", "--in", "1s"],
         ["watch", "--include-existing", "--resume-token", "x"],
         ["watch", "--limit", "0"],
+        ["watch", "--bookmarks"],
+        ["create", "echo", "--label", "a=b", "--label", "a=c"],
+        ["list", "--label", "a=b", "--label", "a=c"],
         ["plugins", "--set", "x"],
         ["stats", "more"],
         ["settings", "--config", "/does/not/exist.toml"],
@@ -129,6 +132,21 @@ def test_the_address_is_taken_from_the_environment(later, monkeypatch: pytest.Mo
 
 def test_a_near_miss_is_guessed(later):
     assert "create" in later("craete").err
+
+
+def test_a_wrong_number_is_called_a_number(later):
+    assert "'x' is not a valid number" in later("create", "echo", "--max-attempts", "x").err
+    assert "'x' is not a valid number" in later("create", "echo", "--multiplier", "x").err
+
+
+def test_the_help_on_completion_has_a_line_for_each_shell(later):
+    lines = [line.split()[0] for line in later("completion", "--help").out.splitlines() if line]
+    assert [line for line in lines if line in {"bash:", "zsh:", "fish:"}] == [
+        "bash:",
+        "zsh:",
+        "fish:",
+    ]
+    assert not any("\\b" in line for line in lines)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -74,9 +74,14 @@ def test_a_missing_file_is_an_error_only_when_it_was_asked_for(tmp_path: Path) -
         ),
         (
             "threads = 0",
-            "threads in .*: 0 cannot be used: input should be greater than or equal to 1",
+            "threads in .*: 0 cannot be used: it must be at least 1",
         ),
         ("lease = '3 lightyears'", "lease in .*: '3 lightyears' is not a duration; write 300"),
+        ("recurrence = 0", "recurrence in .*: 0 cannot be used: it must be at least 100ms"),
+        (
+            "retention = '100000d'",
+            "retention in .*: '100000d' cannot be used: it must be at most 24000d",
+        ),
         ("config = 'other.toml'", "a file cannot name another one"),
         ("mongodb_uri = ['mongodb://u:hunter2@h']", "mongodb_uri in .*: this value cannot be used"),
     ],
