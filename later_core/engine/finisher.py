@@ -13,6 +13,7 @@ from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.grouping import Group
 from later_core.local.intake import Intake
+from later_core.local.runs import was_aborted_running
 from later_core.model.instance import Delivery, Instance
 from later_core.model.instant import round_up
 from later_core.model.outcome import Ending, Failed, HandedBack, Outcome, Succeeded
@@ -102,6 +103,27 @@ class Finisher:
         if ending.execution_time is not None:
             self._intake.offer(instance.task, instance.id, ending.execution_time)
         return ending
+
+    async def was_aborted(self, instance: Instance) -> bool:
+        """Whether this attempt, whose end was refused, was aborted while it ran.
+
+        While the database is away this waits for it, as ``finish`` does; False once it gives up.
+        """
+        failures = 0
+        while True:
+            try:
+                found = await self._store.get(instance.id)
+            except StoreUnavailable:
+                failures += 1
+                if self._clock.monotonic() >= self._gives_up_at:
+                    return False
+                await self._clock.sleep(backoff(failures))
+            else:
+                return (
+                    found is not None
+                    and (found.node, found.attempt) == (instance.node, instance.attempt)
+                    and was_aborted_running(found)
+                )
 
     async def _write(self, endings: Sequence[Ending]) -> Sequence[bool]:
         failures = 0

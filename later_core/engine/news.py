@@ -8,7 +8,7 @@ from datetime import timedelta
 from later_core.local.intake import Intake
 from later_core.local.lease import Lease
 from later_core.local.membership import Membership
-from later_core.local.runs import Runs
+from later_core.local.runs import Runs, was_aborted_running
 from later_core.local.window import Window
 from later_core.model.event import Event, EventType
 from later_core.model.state import State
@@ -54,7 +54,8 @@ class News:
                 self._intake.offer_news(instance.task, instance.id, instance.execution_time)
         elif instance.state is State.ABORTED:
             self._window.discard(instance.id)
-            if instance.node is not None and instance.node == self._lease.node:
+            # Who aborted a pending one calls back, even where this node had run it before.
+            if was_aborted_running(instance) and instance.node == self._lease.node:
                 before = replace(instance, state=State.RUNNING, finish_time=None)
                 self._runs.abort(Aborted(before, instance), node=self._lease.node)
 

@@ -109,7 +109,10 @@ class Runner:
             ending = None
             if run.stop_reason is not Stop.ABORTED:
                 ending = await self._finisher.finish(instance, outcome, start_time=start_time)
-            await self._call_back(run, context, outcome, ending)
+                # The feed tells of an abort elsewhere too, perhaps only after this run is gone.
+                if ending is None and await self._finisher.was_aborted(instance):
+                    run.stop_reason = Stop.ABORTED
+            await self._call_back(run, context, ending)
         except StoreUnavailable as error:
             _log.error("end not written", instance=instance.id, detail=error.detail)
         finally:
@@ -191,10 +194,9 @@ class Runner:
             case _:
                 return HandedBack(error=_error("SHUTDOWN", "the node was shut down"))
 
-    async def _call_back(
-        self, run: Run, context: Context, outcome: Outcome, ending: Ending | None
-    ) -> None:
-        if run.stop_reason is Stop.ABORTED:
+    async def _call_back(self, run: Run, context: Context, ending: Ending | None) -> None:
+        # Where the end was written, an abort came after it: whoever made it calls back.
+        if ending is None and run.stop_reason is Stop.ABORTED:
             await self._on_abort(run.instance, context)
             return
         installed = self._tasks.get(run.instance.task)

@@ -12,6 +12,9 @@ from later_core.model.state import State
 from later_core.plugin.context import Context
 from later_core.ports.store import Aborted
 
+#: Runs that are remembered when they are over: seconds of them at the least.
+_OVER_REMEMBERED = 10_000
+
 #: Aborts that are recognized when the feed tells of them again: seconds of it at the least.
 _TOLD_REMEMBERED = 10_000
 
@@ -69,6 +72,7 @@ class Runs:
         #: Aborted between this node's claim and its run, by (id, attempt).
         self._aborted_early: dict[tuple[str, int], Instance] = {}
         self._aborted: deque[Instance] = deque()
+        self._over: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._told: OrderedDict[tuple[str, int], None] = OrderedDict()
         #: Set when there is room for another run.
         self.has_room = asyncio.Event()
@@ -125,6 +129,7 @@ class Runs:
         """The attempt has ended, durably or for good."""
         if self._runs.get(run.instance.id) is run:
             del self._runs[run.instance.id]
+        _remember(self._over, run.key, _OVER_REMEMBERED)
         if not self._runs:
             self.is_idle.set()
         self._note_room()
@@ -150,6 +155,8 @@ class Runs:
         run = self._runs.get(before.id)
         if run is not None and run.instance.attempt == before.attempt:
             run.stop(Stop.ABORTED)
+        elif (before.id, before.attempt) in self._over:
+            return  # its runner has met the abort, and called back
         elif before.node == node and self._claiming:
             # The claim is durable and its answer still on the way.
             self._aborted_early[before.id, before.attempt] = aborted.after
@@ -165,9 +172,7 @@ class Runs:
         """Whether this abort came before: first hand, and now once more by the store's feed."""
         if (id, revision) in self._told:
             return True
-        self._told[id, revision] = None
-        if len(self._told) > _TOLD_REMEMBERED:
-            self._told.popitem(last=False)
+        _remember(self._told, (id, revision), _TOLD_REMEMBERED)
         return False
 
     def _tell(self, instance: Instance) -> None:
@@ -184,3 +189,18 @@ class Runs:
             self.has_room.set()
         else:
             self.has_room.clear()
+
+
+def was_aborted_running(aborted: Instance) -> bool:
+    """Whether an ABORTED instance was RUNNING before, and not PENDING.
+
+    A claim takes away the error of the attempt before; whatever ends an attempt or takes it from
+    its node, and leaves the instance PENDING, puts one there.
+    """
+    return aborted.state is State.ABORTED and aborted.node is not None and aborted.error is None
+
+
+def _remember(memory: OrderedDict[tuple[str, int], None], key: tuple[str, int], most: int) -> None:
+    memory[key] = None
+    if len(memory) > most:
+        memory.popitem(last=False)
