@@ -137,7 +137,9 @@ class FakeClock(TimerClock):
 
     def set_timer(self, seconds: float, callback: Callable[[], object]) -> Timer:
         self._set_timers += 1
-        timer = Timer(self._elapsed_us + _to_microseconds(seconds), self._set_timers, callback)
+        # A wait that the rounding of floats has left over must pass too, or it would never end.
+        due_us = self._elapsed_us + max(1, _to_microseconds(seconds))
+        timer = Timer(due_us, self._set_timers, callback)
         heapq.heappush(self._timers, timer)
         return timer
 
