@@ -39,16 +39,10 @@ class Invocation:
                 value = await task.run(context)
             else:
                 value = await self._in_thread(task.run, context, began)
-        except TaskError as error:
-            return Failed(
-                error=_describe(error.reason, str(error)),
-                is_final=error.is_final,
-                result=error.result[:RESULT_MAX_BYTES],
-            )
         except BaseException as error:
             if _is_ours(error):
                 raise
-            return Failed(error=_describe("TASK_FAILED", f"{type(error).__name__}: {error}"))
+            return _failed(error)
         return _succeeded(value)
 
     async def callback(self, callback: Callable[..., Any], context: Context, *args: Any) -> None:
@@ -63,7 +57,7 @@ class Invocation:
                 raise
             _log.exception(
                 "callback failed",
-                callback=callback.__name__,
+                callback=getattr(callback, "__name__", repr(callback)),
                 task=context.instance.task,
                 instance=context.instance.id,
                 attempt=context.attempt,
@@ -74,7 +68,11 @@ class Invocation:
     ) -> Any:
         def body() -> Any:
             began()
-            return call(context, *args)
+            try:
+                return call(context, *args)
+            except StopIteration as error:
+                # No future carries this one: before Python 3.12 the attempt would wait for ever.
+                raise RuntimeError(f"{call!r} raised StopIteration") from error
 
         value = await asyncio.get_running_loop().run_in_executor(self._pool, body)
         return await value if inspect.isawaitable(value) else value
@@ -93,11 +91,35 @@ def _is_ours(error: BaseException) -> bool:
 
 def _is_inherited(callback: Callable[..., Any]) -> bool:
     """Whether it is the empty one of ``Task``: not worth a thread."""
-    return getattr(callback, "__func__", None) is getattr(Task, callback.__name__, None)
+    function = getattr(callback, "__func__", None)
+    return function is not None and function is getattr(Task, function.__name__, None)
+
+
+def _failed(error: BaseException) -> Outcome:
+    """What the author raised; nothing that is odd about it reaches further than its own instance."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - an author's __str__ may raise anything
+        message = "(its text cannot be read)"
+    if not isinstance(error, TaskError):
+        return Failed(error=_describe("TASK_FAILED", f"{type(error).__name__}: {message}"))
+    # What an author gave need not be of the type that was asked for.
+    reason: object = error.reason
+    result: object = error.result
+    return Failed(
+        error=_describe(reason if isinstance(reason, str) else "TASK_FAILED", message),
+        is_final=bool(error.is_final),
+        result=result[:RESULT_MAX_BYTES] if isinstance(result, bytes) else b"",
+    )
 
 
 def _describe(reason: str, message: str) -> InstanceError:
-    return InstanceError(reason=reason, message=message[:ERROR_MESSAGE_MAX_LENGTH])
+    return InstanceError(reason=_storable(reason), message=_storable(message))
+
+
+def _storable(text: str) -> str:
+    """As much of it as is kept, without lone surrogates: neither the store nor gRPC takes those."""
+    return text[:ERROR_MESSAGE_MAX_LENGTH].encode("utf-8", "replace").decode()
 
 
 def _succeeded(value: object) -> Outcome:
@@ -105,7 +127,11 @@ def _succeeded(value: object) -> Outcome:
         case None:
             return Succeeded()
         case str():
-            result = value.encode()
+            try:
+                result = value.encode()
+            except UnicodeEncodeError as error:
+                message = f"run returned text that is not UTF-8: {error.reason}"
+                return Failed(error=_describe("RESULT_INVALID", message), is_final=True)
         case bytes() | bytearray() | memoryview():
             result = bytes(value)
         case _:

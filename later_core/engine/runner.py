@@ -116,7 +116,6 @@ class Runner:
         except StoreUnavailable as error:
             _log.error("end not written", instance=instance.id, detail=error.detail)
         finally:
-            self.deadlines.forget(run)
             self.began.pop(run.key, None)
             self._runs.remove(run)
 
@@ -146,6 +145,7 @@ class Runner:
             return self._stopped(run)
         finally:
             run.is_interruptible = False
+            self.deadlines.forget(run)  # it bounds the code, not the writing of its end
         # Code that swallows its cancellation does not thereby succeed.
         return self._stopped(run) if run.is_stopped() else outcome
 
