@@ -103,21 +103,26 @@ class Feeder:
         after: DueEntry | None = None
         count = 0
         while True:
-            page = await self._store.due(
-                tasks=share.tasks,
-                buckets=share.buckets,
-                since=since,
-                until=until,
-                after=after,
-                limit=_PAGE,
-            )
+            with self._window.touching() as touched:
+                page = await self._store.due(
+                    tasks=share.tasks,
+                    buckets=share.buckets,
+                    since=since,
+                    until=until,
+                    after=after,
+                    limit=_PAGE,
+                )
             if not page:
                 return count
             now_ms = self._database_clock.now_ms()
             for entry in page:
-                if not self._window.offer(entry.due_ms, entry.id, now_ms=now_ms):
+                if not self._window.covers(entry.due_ms):
                     return count
-                count += 1
+                # One that became overdue while it was read may be refused; those behind it are not.
+                if entry.id not in touched and self._window.offer(
+                    entry.due_ms, entry.id, now_ms=now_ms
+                ):
+                    count += 1
             after = page[-1]
 
     async def _pull_backlog(self, boundary: datetime) -> int:
@@ -128,20 +133,23 @@ class Feeder:
     async def _pull_backlog_of(self, share: Share, until: datetime) -> int:
         count = 0
         while self._window.backlog_room:
-            page = await self._store.due(
-                tasks=share.tasks,
-                buckets=share.buckets,
-                since=None,
-                until=until,
-                after=self._backlog_after.get(share),
-                limit=_PAGE,
-            )
+            with self._window.touching() as touched:
+                page = await self._store.due(
+                    tasks=share.tasks,
+                    buckets=share.buckets,
+                    since=None,
+                    until=until,
+                    after=self._backlog_after.get(share),
+                    limit=_PAGE,
+                )
             if not page:
-                break
+                return count
             now_ms = self._database_clock.now_ms()
             for entry in page:
-                if not self._window.offer(entry.due_ms, entry.id, now_ms=now_ms):
-                    return count
+                if entry.id not in touched:
+                    if not self._window.offer(entry.due_ms, entry.id, now_ms=now_ms):
+                        return count
+                    count += 1
                 self._backlog_after[share] = entry
-                count += 1
+        self._window.cut_backlog()
         return count

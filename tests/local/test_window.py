@@ -87,3 +87,58 @@ def test_entries_that_could_not_be_claimed_come_back():
     entries = window.pop_due(NOW, 10)
     window.put_back(entries, now_ms=NOW)
     assert window.pop_due(NOW, 10) == entries
+
+
+def test_what_is_taken_out_and_offered_anew_is_not_put_back_under_its_old_time():
+    window = Window()
+    window.offer(NOW, "a", now_ms=NOW)
+    entries = window.pop_due(NOW, 10)
+    window.offer(NOW + 500, "a", now_ms=NOW)
+    window.put_back(entries, now_ms=NOW)
+    assert window.next_due() == NOW + 500
+
+
+def test_a_full_window_lets_the_latest_go_for_what_is_due_sooner():
+    window = Window(capacity=16)
+    window.horizon_ms = NOW + 1_000
+    for n in range(16):
+        assert window.offer(NOW + 100 + n, f"i{n}", now_ms=NOW)
+    assert window.offer(NOW, "now", now_ms=NOW)
+    assert window.next_due() == NOW
+    assert len(window) <= 16
+    # Those that went are behind the horizon, and a pull finds them when there is room.
+    held = {id for _, id in window.pop_due(NOW + 1_000, 100)}
+    assert {f"i{n}" for n in range(16) if window.covers(NOW + 100 + n)} <= held
+    assert window.wants_more.is_set()
+
+
+def test_a_backlog_is_asked_for_only_once_there_is_room_for_it():
+    window = Window(backlog_capacity=4)
+    for n in range(5):
+        window.offer(n, f"i{n}", now_ms=NOW)
+    window.pop_due(NOW, 10)
+    assert not window.wants_more.is_set()
+    window.pop_backlog(1)
+    assert not window.wants_more.is_set()
+    window.pop_backlog(1)
+    assert window.wants_more.is_set()
+
+
+def test_what_is_moved_or_discarded_again_and_again_takes_no_memory():
+    window = Window()
+    for n in range(20_000):
+        window.offer(NOW + n, "moved", now_ms=NOW)
+        window.offer(NOW + n, f"i{n}", now_ms=NOW)
+        window.discard(f"i{n}")
+    assert len(window._near) < 5_000  # what it holds on to cannot be seen from outside
+    assert window.next_due() == NOW + 19_999
+
+
+def test_what_was_said_during_a_read_is_known():
+    window = Window()
+    window.offer(NOW, "before", now_ms=NOW)
+    with window.touching() as touched:
+        window.offer(NOW, "offered", now_ms=NOW)
+        window.discard("discarded")
+    window.offer(NOW, "after", now_ms=NOW)
+    assert touched == {"offered", "discarded"}

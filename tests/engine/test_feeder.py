@@ -1,0 +1,86 @@
+"""Filling the window: a backlog larger than its room, and a store that changes while it is read."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from later_core.engine.feeder import Feeder
+from later_core.local.database_clock import DatabaseClock
+from later_core.local.membership import Membership
+from later_core.local.window import Window
+from later_core.model.instance import Instance
+from later_core.stores.memory import MemoryStore
+from later_core.testing.clock import FakeClock
+
+
+class SlowReads(MemoryStore):
+    """Each read takes a while, and time passes meanwhile."""
+
+    def __init__(self, *, clock, seconds):
+        super().__init__(clock=clock)
+        self._seconds = seconds
+
+    async def due(self, **asked):
+        entries = await super().due(**asked)
+        await self._clock.sleep(self._seconds)
+        return entries
+
+
+@asynccontextmanager
+async def feeding(store, clock, window):
+    database_clock = DatabaseClock(clock)
+    database_clock.observe(clock.now())
+    feeder = Feeder(
+        store=store,
+        window=window,
+        clock=clock,
+        database_clock=database_clock,
+        membership=Membership(tasks=["t"]),
+        recurrence=timedelta(minutes=5),
+        time_ahead=timedelta(minutes=10),
+    )
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(feeder.run())
+        await clock.settle()
+        yield
+        loop.cancel()
+
+
+async def fill(store, clock, ages):
+    now = clock.now()
+    await store.insert(
+        [
+            Instance(
+                id=f"i{n:05}",
+                task="t",
+                create_time=now,
+                execution_time=now - timedelta(seconds=age),
+            )
+            for n, age in enumerate(ages)
+        ]
+    )
+
+
+async def test_a_backlog_beyond_its_room_is_read_on_as_the_room_grows():
+    clock = FakeClock()
+    store, window = MemoryStore(clock=clock), Window(backlog_capacity=2_000)
+    # The room is a whole number of pages: nothing is refused, and still there is more.
+    await fill(store, clock, [3_600] * 5_000)
+    taken = []
+    async with feeding(store, clock, window):
+        for _ in range(20):
+            taken += window.pop_backlog(500)
+            await clock.advance(1)
+    assert len(taken) == len({id for _, id in taken}) == 5_000
+
+
+async def test_what_becomes_overdue_while_it_is_read_does_not_hide_what_is_near():
+    clock = FakeClock()
+    store, window = SlowReads(clock=clock, seconds=1), Window(backlog_capacity=2)
+    for n in range(2):
+        window.offer(n, f"held{n}", now_ms=clock.now().timestamp() * 1000)
+    await fill(store, clock, [4.5, -60, -120])
+    async with feeding(store, clock, window):
+        await clock.advance(10)
+        near = window.pop_due(float("inf"), 10)
+        assert [id for _, id in near] == ["i00001", "i00002"]
