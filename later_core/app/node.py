@@ -179,6 +179,7 @@ async def node(
     )
     loops = {
         "keeper": keeper.run,
+        "lease": keeper.guard,
         "feeder": feeder.run,
         "follower": follower.run,
         "recorder": recorder.run,

@@ -96,8 +96,10 @@ class Dispatcher:
                         await self._sleep()
             self.stopped.set()
         except BaseException as error:
-            # Claims under way were cancelled with the loop: the next run hands them back first.
+            # Claims under way were cancelled with the loop: the next run hands them back first,
+            # and a pull finds again what they had taken out of the window.
             self._failures += 1
+            self._window.doubt()
             if isinstance(error, asyncio.CancelledError):
                 self.stopped.set()
             raise
@@ -149,10 +151,11 @@ class Dispatcher:
     async def _claim(self, entries: Sequence[Entry]) -> None:
         """Claim a batch. Entries that are not claimed for want of a database go back to the window;
         those that the store does not give us are no longer due, or somebody else's."""
-        until = from_millis(int(self._database_clock.now_ms() + self._lead_ms))
+        # The estimate of the clock may have stepped back since they were found to be due.
+        until_ms = max(int(self._database_clock.now_ms() + self._lead_ms), entries[-1][0])
         try:
             claimed = await self._store.claim(
-                [id for _, id in entries], node=self._lease.node, until=until
+                [id for _, id in entries], node=self._lease.node, until=from_millis(until_ms)
             )
         except StoreUnavailable as error:
             self._failures += 1
@@ -178,6 +181,7 @@ class Dispatcher:
             lost = await self._store.reclaim(self._lease.node, [run.key for run in self._runs])
         except StoreUnavailable:
             self._failures += 1
+            self._window.doubt()  # what was handed back without an answer is pending
             return
         self._failures = 0
         if lost:

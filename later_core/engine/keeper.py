@@ -71,7 +71,7 @@ class Keeper:
         await self._beat()
 
     async def run(self) -> None:
-        """Beat for ever, and recover at every other beat."""
+        """Loop: beat, and every half lease recover what dead nodes held."""
         recover_at = self._clock.monotonic()
         while True:
             try:
@@ -83,9 +83,18 @@ class Keeper:
                 self._health.store_answers(False)
                 self._surroundings.missed()  # what was recovered without an answer is pending
                 _log.warning("heartbeat failed", trust=self._lease.remaining, detail=error.detail)
+            await self._clock.sleep(self.pause)
+
+    async def guard(self) -> None:
+        """Loop: stop what runs in the very moment when the trust in the lease ends.
+
+        A heartbeat may hang for longer than the lease lasts, so it cannot be the one to notice.
+        """
+        while True:
+            remaining = self._lease.remaining
+            await self._clock.sleep(remaining if remaining > 0 else self.pause)
             if not self._lease.is_held:
                 self._fence()
-            await self._clock.sleep(self.pause)
 
     async def announce_drain(self) -> None:
         """Tell the others, with a heartbeat at once, that this node takes on no more work."""

@@ -25,12 +25,15 @@ class Intake:
         self._database_clock = database_clock
 
     def offer(self, task: str, id: str, execution_time: datetime) -> None:
-        """Take in a pending instance that this node has itself created or changed, if it is near."""
+        """Take in a pending instance that this node has itself created or changed, if it is near.
+
+        One whose task is not installed here stays with those that have it: claimed here it could
+        only be handed back, again and again.
+        """
         due_ms = to_millis(execution_time)
         now_ms = self._database_clock.now_ms()
-        if self._window.covers(due_ms) and (
-            due_ms < now_ms + self.SOON_MS or self._membership.owns(task, id)
-        ):
+        is_soon = due_ms < now_ms + self.SOON_MS and self._membership.can_run(task)
+        if self._window.covers(due_ms) and (is_soon or self._membership.owns(task, id)):
             self._window.offer(due_ms, id, now_ms=now_ms)
 
     def offer_news(self, task: str, id: str, execution_time: datetime) -> None:

@@ -84,6 +84,10 @@ class Membership:
         """What to pull: tasks that the same nodes have, with this node's buckets of them."""
         return self._shares
 
+    def can_run(self, task: str) -> bool:
+        """Whether the task is installed on this node."""
+        return task in self._buckets
+
     def owns(self, task: str, id: str) -> bool:
         """Whether the instance is this node's to start."""
         if task not in self._buckets:

@@ -26,11 +26,13 @@ from later_core.model.query import Filter, Page, PageKey
 from later_core.model.state import State
 from later_core.ports.store import Aborted, Inserted, InsertResult, Store
 from later_core.ports.tasks import Tasks
+from later_core.service.changes import Changes
 from later_core.service.placement import due_time, place
 
 
 class Instances:
-    """One object for all requests. A change that is near is told to the window at once."""
+    """One object for all requests. A change that is near is told to the window at once, also when
+    whoever asked for it did not wait for the answer."""
 
     def __init__(
         self,
@@ -52,12 +54,15 @@ class Instances:
         self._database_clock = database_clock
         # Concurrent single creates travel together; batches are batches already.
         self._inserts: Group[Instance, InsertResult] = Group(store.insert, limit=1000, in_flight=2)
+        self._changes = Changes()
 
     async def __aenter__(self) -> Self:
         await self._inserts.__aenter__()
+        await self._changes.__aenter__()
         return self
 
     async def __aexit__(self, *failure: object) -> None:
+        await self._changes.__aexit__(*failure)
         await self._inserts.__aexit__(*failure)
 
     async def create(self, request: NewInstance) -> Instance:
@@ -68,9 +73,7 @@ class Instances:
         """
         self._check_task(request.task)
         placed = place(request, now=self._database_clock.now())
-        with self._doubting():
-            result = await self._inserts.submit(placed)
-        answer = self._answer(result)
+        answer = await self._changes.carry(self._insert(placed))
         if isinstance(answer, LaterError):
             raise answer
         return answer
@@ -93,10 +96,9 @@ class Instances:
             except LaterError as error:
                 answers[index] = error
         if placed:
-            with self._doubting():
-                results = await self._store.insert(placed)
-            for index, result in zip(places, results, strict=True):
-                answers[index] = self._answer(result)
+            stored = await self._changes.carry(self._insert_many(placed))
+            for index, answer in zip(places, stored, strict=True):
+                answers[index] = answer
         return [answer for answer in answers if answer is not None]
 
     async def get(self, id: str) -> Instance:
@@ -120,6 +122,9 @@ class Instances:
         Raises:
             InstanceNotFound, InstanceEnded, StoreUnavailable.
         """
+        return await self._changes.carry(self._abort(id))
+
+    async def _abort(self, id: str) -> Aborted:
         try:
             aborted = await self._store.abort(id)
         except InstanceEnded as error:
@@ -145,6 +150,9 @@ class Instances:
             InstanceNotFound, InstanceRunning, InstanceEnded, RevisionMismatch, StoreUnavailable.
         """
         due = due_time(execution_time, delay, now=self._database_clock.now())
+        return await self._changes.carry(self._reschedule(id, due, revision))
+
+    async def _reschedule(self, id: str, due: datetime, revision: int | None) -> Instance:
         with self._doubting():
             instance = await self._store.reschedule(id, due, revision=revision)
         # The old entry is at most a claim that fails; but it would hide the new one.
@@ -161,6 +169,9 @@ class Instances:
             InstanceNotFound, InstanceNotEnded, StoreUnavailable.
         """
         due = due_time(execution_time, delay, now=self._database_clock.now())
+        return await self._changes.carry(self._retry(id, due))
+
+    async def _retry(self, id: str, due: datetime) -> Instance:
         with self._doubting():
             instance = await self._store.retry(id, due)
         self._offer(instance)
@@ -174,6 +185,16 @@ class Instances:
         except StoreUnavailable:
             self._window.doubt()
             raise
+
+    async def _insert(self, placed: Instance) -> Instance | LaterError:
+        with self._doubting():
+            result = await self._inserts.submit(placed)
+        return self._answer(result)
+
+    async def _insert_many(self, placed: Sequence[Instance]) -> Sequence[Instance | LaterError]:
+        with self._doubting():
+            results = await self._store.insert(placed)
+        return [self._answer(result) for result in results]
 
     def _check_task(self, task: str) -> None:
         if self._tasks.get(task) is None:
