@@ -49,8 +49,10 @@ class Follower:
                 await self._hub.is_wanted.wait()
             try:
                 await self._follow()
-                self._position = None
-                self._hub.pause()
+                # Closing the feed takes a moment: who came meanwhile counts on what follows.
+                if not self._hub.is_wanted.is_set():
+                    self._position = None
+                    self._hub.pause()
             except HistoryLost:
                 # Said to every subscriber: never silently moved on.
                 _log.error("history lost, subscribers are told to resync")

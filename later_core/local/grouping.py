@@ -60,6 +60,8 @@ class Group(Generic[Item, Answer]):
         if self._closing:
             raise RuntimeError("the group is closed")
         async with self._room:
+            if self._closing:
+                raise RuntimeError("the group is closed")
             answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             self._waiting.append((item, answer))
             self._filled.set()
@@ -80,6 +82,8 @@ class Group(Generic[Item, Answer]):
     async def _write_batch(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._write([item for item, _ in batch])
+            if len(answers) != len(batch):
+                raise RuntimeError(f"{len(answers)} answers to {len(batch)} items")
         except asyncio.CancelledError:
             for _, answer in batch:
                 answer.cancel()

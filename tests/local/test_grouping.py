@@ -95,3 +95,39 @@ async def test_a_submitter_that_gives_up_disturbs_nobody():
         gate.set()
         assert await stayer == "stayer"
     assert leaver.cancelled()
+
+
+async def test_who_waits_for_room_while_it_closes_is_told_so():
+    begin = asyncio.Event()
+
+    async def write(items):
+        await begin.wait()
+        return items
+
+    async with (
+        asyncio.timeout(5),
+        asyncio.TaskGroup() as callers,
+        Group(write, limit=1, in_flight=1, capacity=1) as group,
+    ):
+        first = callers.create_task(group.submit(1))
+        second = callers.create_task(_refusal(group.submit(2)))
+        await asyncio.sleep(0)  # noqa: TID251 - lets both of them begin
+        begin.set()
+    assert first.result() == 1
+    assert "closed" in second.result()
+
+
+async def _refusal(submission):
+    with pytest.raises(RuntimeError) as caught:
+        await submission
+    return str(caught.value)
+
+
+async def test_a_write_that_answers_too_little_fails_its_batch_and_not_the_group():
+    async def write(items):
+        return items[1:] if 1 in items else items
+
+    async with Group(write) as group:
+        with pytest.raises(RuntimeError, match="0 answers to 1 items"):
+            await group.submit(1)
+        assert await group.submit(2) == 2

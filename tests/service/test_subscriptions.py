@@ -229,3 +229,34 @@ async def test_the_feed_is_read_only_while_somebody_listens():
         assert len(desk.hub) == 0
         await desk.clock.advance(timedelta(seconds=5).total_seconds())
         assert not desk.hub.is_wanted.is_set()
+
+
+async def test_who_comes_while_the_feed_is_being_closed_misses_nothing():
+    desk = Desk()
+    closing, closed = asyncio.Event(), asyncio.Event()
+    follow = desk.store.follow
+
+    async def slow_to_close(position):
+        try:
+            async with aclosing(follow(position)) as feed:
+                async for batch in feed:
+                    yield batch
+        finally:
+            closing.set()
+            await closed.wait()
+
+    desk.store.follow = slow_to_close
+    async with desk.open():
+        async with aclosing(desk.watch()) as first:
+            await anext(first)
+        await desk.clock.advance(2)
+        assert closing.is_set()
+        async with aclosing(desk.watch()) as second:
+            assert not (await anext(second)).events
+            await desk.change(1)
+            closed.set()
+            async with asyncio.TaskGroup() as group:
+                seen = group.create_task(take(second, 2))
+                await desk.clock.advance(5)
+                assert seen.done()
+            assert summary(seen.result()[0]) == expected(0, 1)
