@@ -11,7 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
-from pymongo.errors import ConnectionFailure, InvalidOperation, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    InvalidOperation,
+    OperationFailure,
+    PyMongoError,
+)
 
 from later_core.errors import HistoryLost, LaterError, StoreUnavailable
 
@@ -57,6 +63,11 @@ def is_outage(error: PyMongoError) -> bool:
     """Whether the database is away, not answering in time, or left behind by ``close``."""
     if isinstance(error, ConnectionFailure | InvalidOperation):
         return True
+    if isinstance(error, BulkWriteError):
+        # Its own code says only that some of the writes failed.
+        details = error.details or {}
+        parts = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]
+        return bool(parts) and all(part.get("code") in _AWAY for part in parts)
     return error.timeout or code_of(error) in _AWAY
 
 
