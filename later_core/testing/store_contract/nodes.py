@@ -48,7 +48,13 @@ class NodesContract:
 
     async def test_nodes_are_told_as_they_described_themselves(self, store: Store) -> None:
         assert list(await store.nodes()) == []
-        busy = replace(a_node(NODE, tasks=("a", "b")), window_size=7, running=3, is_draining=True, is_drained=True)
+        busy = replace(
+            a_node(NODE, tasks=("a", "b")),
+            window_size=7,
+            running=3,
+            is_draining=True,
+            is_drained=True,
+        )
         idle = a_node(OTHER_NODE)
         times = [await store.beat(node, lease=HOUR) for node in (busy, idle)]
         assert [(s.node, s.beat_time, s.is_alive) for s in await store.nodes()] == [
