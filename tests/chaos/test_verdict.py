@@ -51,6 +51,9 @@ def account() -> Account:
             Noted("on_abort", ABORTED, 0, 42, RUN),
         ],
         killed={},
+        lease_seconds=2.0,
+        ended=[],
+        exceptions=[],
     )
 
 
@@ -73,6 +76,7 @@ def lose(account: Account) -> None:
 def forget_an_abort(account: Account) -> None:
     gone = change("ran", 4, State.ABORTED, 1)
     account.acknowledged.aborts["ran"] = AckedAbort(gone, State.RUNNING, RUN)
+    note(account, Noted("on_abort", "ran", 1, 42, RUN))
 
 
 def forget_a_reschedule(account: Account) -> None:
@@ -130,6 +134,29 @@ def call_on_abort_twice(account: Account) -> None:
     note(account, account.ledger[1])
 
 
+def never_call_on_abort(account: Account) -> None:
+    del account.ledger[1:]  # type: ignore[attr-defined] # a list in these tests
+
+
+def take_over_late(account: Account) -> None:
+    account.killed[42] = DUE_MS * 1_000_000
+    late = DUE_MS + 4_100
+    store(
+        account,
+        change("late", 1, State.PENDING),
+        change("late", 2, State.RUNNING, 1),
+        replace(change("late", 3, State.FAILED, 1), reason="NODE_LOST", at_ms=late),
+    )
+
+
+def end_by_itself(account: Account) -> None:
+    account.ended.append("node-1 has ended")  # type: ignore[attr-defined] # a list in these tests
+
+
+def log_an_exception(account: Account) -> None:
+    account.exceptions.append("Traceback")  # type: ignore[attr-defined] # a list in these tests
+
+
 def end_twice(account: Account) -> None:
     store(account, change("ran", 5, State.FAILED, 1))
 
@@ -182,6 +209,10 @@ PLANTED: dict[Callable[[Account], None], str] = {
     start_after_an_abort: "acknowledged abort of PENDING, and started",
     start_again_at_most_once: "at most once, and started again",
     call_on_abort_twice: "on_abort called twice",
+    never_call_on_abort: "on_abort never called, and no node killed near",
+    take_over_late: "node lost undisturbed, taken over later than 2 leases",
+    end_by_itself: "servers that ended by themselves",
+    log_an_exception: "exceptions that nobody caught, in the servers' logs",
     end_twice: "changes that are not lawful",
     claim_without_counting: "changes that are not lawful",
     miss_one: "events missed",
@@ -218,6 +249,16 @@ def test_a_resync_excuses_what_was_missed_and_what_comes_again() -> None:
     first.changes.append(None)
     first.changes.extend(second.changes)
     assert found(excused) == set()
+
+
+def test_a_database_in_trouble_excuses_a_late_takeover_and_a_kill_a_missing_callback() -> None:
+    excused = account()
+    take_over_late(excused)
+    trouble = (DUE_MS * 1_000_000 - 1, DUE_MS * 1_000_000)
+    assert found(replace(excused, database_troubles=[trouble])) == set()
+    never_call_on_abort(excused)
+    excused.killed[43] = RUN + 1
+    assert found(replace(excused, database_troubles=[trouble])) == set()
 
 
 def test_the_ledger_is_read_line_by_line(tmp_path: Path) -> None:

@@ -10,6 +10,12 @@ from later_core.model.event import Event
 from later_core.model.instance import Delivery, Instance
 from later_core.model.instant import to_millis
 from later_core.model.state import State
+from later_core.testing.chaos.waiting import CLOCK
+
+
+def now_ns() -> int:
+    """This machine's wall clock, nanoseconds since the Unix epoch."""
+    return int(CLOCK.now().timestamp() * 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,15 @@ class Account:
     ledger: Sequence[Noted]
     #: Processes of nodes that were killed, and when (nanoseconds since the Unix epoch).
     killed: dict[int, int]
+    lease_seconds: float
+    #: When MongoDB was harmed, from and to (nanoseconds since the Unix epoch).
+    database_troubles: Sequence[tuple[int, int]] = ()
+    #: What was created and due between these was met by no fault (likewise).
+    calm: tuple[int, int] = (0, 0)
+    #: Servers that ended by themselves, or not in order, in words.
+    ended: Sequence[str] = ()
+    #: What the servers logged together with an exception that nobody caught, in words.
+    exceptions: Sequence[str] = ()
 
 
 def read_ledger(path: Path) -> list[Noted]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 
 import structlog
 
+from later_core.testing.chaos.account import now_ns
 from later_core.testing.chaos.network import Network
 from later_core.testing.chaos.nodes import Node, Nodes
 from later_core.testing.chaos.replica_set import ReplicaSet
@@ -43,6 +45,8 @@ class Faults:
         self._chance = chance
         #: Held by whoever does something to MongoDB.
         self._database = asyncio.Lock()
+        #: When that was, from and to; nanoseconds since the Unix epoch.
+        self.database_troubles: list[tuple[int, int]] = []
         #: How often each fault came.
         self.done: Counter[str] = Counter()
 
@@ -70,37 +74,36 @@ class Faults:
 
     async def each_once(self) -> None:
         """Every fault, those of the nodes beside those of MongoDB."""
-        await self._beside(_shuffled(self.of_nodes, self._chance), self.of_database)
+
+        async def side(faults: Mapping[str, Fault]) -> None:
+            for name, fault in _shuffled(faults, self._chance).items():
+                await self._befall(name, fault, pause=1.0)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(side(self.of_nodes))
+            group.create_task(side(self.of_database))
 
     async def for_seconds(self, seconds: float) -> None:
         """Faults of both sides by chance, until the time is over."""
         stop = CLOCK.monotonic() + seconds
 
-        async def side(faults: Mapping[str, Fault]) -> None:
+        async def side(faults: Mapping[str, Fault], pause: float) -> None:
             while CLOCK.monotonic() < stop:
                 for name, fault in _shuffled(faults, self._chance).items():
                     if CLOCK.monotonic() < stop:
-                        await self._befall(name, fault)
+                        await self._befall(name, fault, pause=pause)
 
         async with asyncio.TaskGroup() as sides:
-            sides.create_task(side(self.of_nodes))
-            sides.create_task(side(self.of_database))
+            sides.create_task(side(self.of_nodes, 1.0))
+            # Now and then long enough for the nodes to meet their own faults alone.
+            sides.create_task(side(self.of_database, 12.0))
 
-    async def _beside(self, *sides: Mapping[str, Fault]) -> None:
-        async def side(faults: Mapping[str, Fault]) -> None:
-            for name, fault in faults.items():
-                await self._befall(name, fault)
-
-        async with asyncio.TaskGroup() as group:
-            for faults in sides:
-                group.create_task(side(faults))
-
-    async def _befall(self, name: str, fault: Fault) -> None:
+    async def _befall(self, name: str, fault: Fault, *, pause: float) -> None:
         _log.info("fault begins", fault=name)
         await fault()
         self.done[name] += 1
         _log.info("fault healed", fault=name)
-        await self._breathe(0.5, 2.5)
+        await self._breathe(0.2, 2 * pause)
 
     async def _breathe(self, least: float, most: float) -> None:
         await CLOCK.sleep(self._chance.uniform(least, most))
@@ -115,7 +118,7 @@ class Faults:
 
     async def stop_node(self) -> None:
         node = self._any_node()
-        await node.process.stop()
+        await self._nodes.stop(node)
         await self._nodes.start([node])
         await node.until_serving()
 
@@ -150,8 +153,17 @@ class Faults:
 
     # -- MongoDB -----------------------------------------------------------------------------
 
-    async def kill_primary(self) -> None:
+    @asynccontextmanager
+    async def _harming_database(self) -> AsyncIterator[None]:
         async with self._database:
+            begun = now_ns()
+            try:
+                yield
+            finally:
+                self.database_troubles.append((begun, now_ns()))
+
+    async def kill_primary(self) -> None:
+        async with self._harming_database():
             primary = await self._replica_set.primary()
             await self._replica_set.kill([primary])
             await CLOCK.sleep(_MEMBER_AWAY)
@@ -159,7 +171,7 @@ class Faults:
             await self._replica_set.settled()
 
     async def pause_primary(self) -> None:
-        async with self._database:
+        async with self._harming_database():
             primary = await self._replica_set.primary()
             primary.process.pause()
             await CLOCK.sleep(_MEMBER_AWAY)
@@ -167,7 +179,7 @@ class Faults:
             await self._replica_set.settled()
 
     async def isolate_primary(self) -> None:
-        async with self._database:
+        async with self._harming_database():
             primary = await self._replica_set.primary()
             others = [m.name for m in self._replica_set.members if m is not primary]
             self._network.cut(primary.name, others)
@@ -182,7 +194,7 @@ class Faults:
 
     async def restart_everything(self) -> None:
         """A power cut: what was acknowledged must have been on the disks."""
-        async with self._database:
+        async with self._harming_database():
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._nodes.kill(self._nodes.all))
                 group.create_task(self._replica_set.kill(self._replica_set.members))

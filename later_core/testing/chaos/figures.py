@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from later_core.model.state import State
 from later_core.testing.chaos.account import Account, Change
+from later_core.testing.chaos.verdict import History, is_taken, takeovers
 
 
 def figures(account: Account) -> Mapping[str, str]:
     """Names and values, in the order of the table."""
     acknowledged = account.acknowledged
     aborts = [abort.previous for abort in acknowledged.aborts.values()]
+    history = History(account)
     starts = [noted for noted in account.ledger if noted.what == "start"]
     states = [change.state for change in account.stored.values()]
     seen = account.seen
@@ -30,58 +32,43 @@ def figures(account: Account) -> Mapping[str, str]:
         "ended: succeeded, failed, aborted": ", ".join(
             f"{states.count(state):,}" for state in (State.SUCCEEDED, State.FAILED, State.ABORTED)
         ),
-        "attempts taken from lost nodes": f"{_lost_attempts(account):,}",
+        "attempts taken from lost nodes": f"{sum(_was_taken(*pair) for pair in history):,}",
         "events of each subscriber": ", ".join(f"{len(each.changes):,}" for each in seen),
         "resumed with a token": ", ".join(f"{each.resumed}" for each in seen),
         "RESYNC": ", ".join(f"{each.changes.count(None)}" for each in seen),
-        "seconds from a node's kill to the last takeover (longest, median)": _takeovers(account),
+        "seconds from a node's kill to the last takeover (longest, median)": _takeovers(
+            account, history
+        ),
+        "starts in the calm at the end: lateness in ms (median, longest)": _calm_lateness(
+            account, history
+        ),
         "aborted while RUNNING, code began after the answer": f"{_late_starts(account):,}",
     }
 
 
-def _all_changes(account: Account) -> Mapping[tuple[str, int], Change]:
-    return {
-        (change.id, change.revision): change
-        for each in account.seen
-        for change in filter(None, each.changes)
-    }
+def _was_taken(before: Change | None, after: Change) -> bool:
+    return before is not None and is_taken(before, after)
 
 
-def _lost_attempts(account: Account) -> int:
-    changes = _all_changes(account)
-    return sum(_is_taken(change, changes) for change in changes.values())
-
-
-def _is_taken(change: Change, changes: Mapping[tuple[str, int], Change]) -> bool:
-    before = changes.get((change.id, change.revision - 1))
-    return (
-        change.reason == "NODE_LOST"
-        and before is not None
-        and before.state is State.RUNNING
-        and change.state is not State.RUNNING
-    )
-
-
-def _takeovers(account: Account) -> str:
-    """From the kill of a process to the last change that took an attempt from it."""
-    changes = _all_changes(account)
-    last: dict[int, float] = {}
-    for change in changes.values():
-        if _is_taken(change, changes):
-            pid = _pid_of(changes[change.id, change.revision - 1].node)
-            if pid in account.killed:
-                seconds = change.at_ms / 1e3 - account.killed[pid] / 1e9
-                last[pid] = max(seconds, last.get(pid, 0.0))
-    if not last:
+def _takeovers(account: Account, history: History) -> str:
+    seconds = sorted(takeovers(account, history).values())
+    if not seconds:
         return "none"
-    ordered: Sequence[float] = sorted(last.values())
-    return f"{ordered[-1]:.1f}, {ordered[len(ordered) // 2]:.1f}"
+    return f"{seconds[-1]:.1f}, {seconds[len(seconds) // 2]:.1f}"
 
 
-def _pid_of(node: str) -> int:
-    """A node's id is its host, its process and a random word."""
-    words = node.rsplit("-", 2)
-    return int(words[1]) if len(words) == 3 and words[1].isdigit() else 0
+def _calm_lateness(account: Account, history: History) -> str:
+    """Of starts in milliseconds: due, and ready to be, while all was well."""
+    begun, ended = account.calm
+    late = []
+    for start in history.starts:
+        claim = history.claim(start)
+        if claim is not None and begun < claim.due_ms * 1_000_000 < ended:
+            late.append((start.at_ns - claim.due_ms * 1_000_000) / 1e6)
+    late.sort()
+    if not late:
+        return "none"
+    return f"{len(late):,}: {late[len(late) // 2]:.0f}, {late[-1]:.0f}"
 
 
 def _late_starts(account: Account) -> int:

@@ -16,7 +16,7 @@ from later_core.client.errors import RpcError
 from later_core.model.instance import Delivery, Instance, NewInstance
 from later_core.model.retry import RetryPolicy
 from later_core.model.state import State
-from later_core.testing.chaos.account import AckedAbort, Acknowledged, Change
+from later_core.testing.chaos.account import AckedAbort, Acknowledged, Change, now_ns
 from later_core.testing.chaos.waiting import CLOCK
 
 _DEADLINE = timedelta(seconds=3)
@@ -152,9 +152,8 @@ class Load:
             return
         answer = await self._change(id, "abort", lambda client: client.abort(id))
         if answer is not None:
-            now_ns = int(CLOCK.now().timestamp() * 1e9)
             after, previous = answer
-            self._acknowledged.aborts[id] = AckedAbort(Change.of(after), previous, now_ns)
+            self._acknowledged.aborts[id] = AckedAbort(Change.of(after), previous, now_ns())
             if previous not in {State.PENDING, State.RUNNING}:
                 self._acknowledged.unexpected.append(f"abort of {id}: it was {previous}")
 

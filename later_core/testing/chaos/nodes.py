@@ -11,10 +11,11 @@ from typing import Self
 
 from later_core.client.client import Client
 from later_core.client.errors import RpcError
+from later_core.testing.chaos.account import now_ns
 from later_core.testing.chaos.network import Network
 from later_core.testing.chaos.process import OwnedProcess
 from later_core.testing.chaos.task import SETTING
-from later_core.testing.chaos.waiting import CLOCK, until
+from later_core.testing.chaos.waiting import until
 
 DATABASE = "chaos"
 _READY_SECONDS = 90.0
@@ -83,6 +84,8 @@ class Nodes:
         self._network = network
         self.ledger = directory / "ledger"
         self.ledger.touch()
+        #: Those that ended by themselves, or not in order, in words.
+        self.ended: list[str] = []
         #: When each process was killed by a fault, by its id; nanoseconds since the Unix epoch.
         self.killed: dict[int, int] = {}
         installed = _install(directory / "installed")
@@ -122,10 +125,30 @@ class Nodes:
 
     async def kill(self, nodes: Collection[Node]) -> None:
         """As a power cut does."""
+        self.check(nodes)
         for node in nodes:
-            if node.process.is_running:
-                self.killed[node.process.pid] = int(CLOCK.now().timestamp() * 1e9)
+            self.killed[node.process.pid] = now_ns()
             await node.process.kill()
+
+    async def stop(self, node: Node) -> None:
+        """As an operator does."""
+        self.check([node])
+        code = await node.process.stop()
+        if code:
+            self.ended.append(f"{node.name} was told to stop and ended with {code}")
+
+    def check(self, nodes: Collection[Node]) -> None:
+        """Note those that have ended although nobody did them any harm that ends a process."""
+        self.ended += [f"{node.name} has ended" for node in nodes if not node.process.is_running]
+
+    def exceptions(self) -> list[str]:
+        """What the logs tell of exceptions that nobody caught: lines with a traceback, or no JSON."""
+        return [
+            f"{node.name}: {line[:500]}"
+            for node in self.all
+            for line in node.log.read_text(errors="replace").splitlines()
+            if not line.startswith("{") or '"exception"' in line
+        ]
 
     async def _end(self) -> None:
         for node in self.all:

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from later_core.model.instant import to_millis
 from later_core.model.state import State
-from later_core.testing.chaos.account import Account, Acknowledged, Change, Seen, read_ledger
+from later_core.testing.chaos.account import (
+    Account,
+    Acknowledged,
+    Change,
+    Seen,
+    now_ns,
+    read_ledger,
+)
 from later_core.testing.chaos.faults import Faults
 from later_core.testing.chaos.figures import figures
 from later_core.testing.chaos.load import Load, Rates
@@ -21,11 +28,12 @@ from later_core.testing.chaos.nodes import DATABASE, Nodes
 from later_core.testing.chaos.replica_set import Document, ReplicaSet
 from later_core.testing.chaos.subscriber import subscribe
 from later_core.testing.chaos.verdict import judge
-from later_core.testing.chaos.waiting import until
+from later_core.testing.chaos.waiting import CLOCK, until
 
 _BEGIN_SECONDS = 60.0
 _REST_SECONDS = 180.0
 _TOLD_SECONDS = 60.0
+_CALM_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +90,23 @@ async def chaos(plan: Plan, directory: Path, *, python_path: str = "") -> Report
                     await faults.each_once()
                 else:
                     await faults.for_seconds(plan.seconds)
+                calm = await _calm(plan)
                 load.stop()
             stored = await _at_rest(replica_set, seen)
+        nodes.check(nodes.all)
     account = Account(
         acknowledged=acknowledged,
         stored=stored,
         seen=seen,
         ledger=read_ledger(nodes.ledger),
         killed=nodes.killed,
+        lease_seconds=plan.lease_seconds,
+        database_troubles=faults.database_troubles,
+        calm=calm,
+        ended=nodes.ended,
+        exceptions=nodes.exceptions(),
     )
+    _write_down(account, directory)
     return Report(
         faults=faults.done,
         figures=figures(account),
@@ -99,11 +115,27 @@ async def chaos(plan: Plan, directory: Path, *, python_path: str = "") -> Report
     )
 
 
+async def _calm(plan: Plan) -> tuple[int, int]:
+    """Let the load go on while nothing is harmed; answers from and to, once all is well again."""
+    await CLOCK.sleep(4 * plan.lease_seconds)
+    begun = now_ns()
+    await CLOCK.sleep(_CALM_SECONDS)
+    return begun, now_ns()
+
+
+def _write_down(account: Account, directory: Path) -> None:
+    """What each subscriber saw, for people who look for a cause."""
+    for seen in account.seen:
+        lines = [f"{change}\n" for change in seen.changes]
+        (directory / f"{seen.name}.log").write_text("".join(lines))
+
+
 def _settings(plan: Plan) -> Mapping[str, str]:
     return {
         "lease": f"{plan.lease_seconds}s",
-        "recurrence": "1s",
-        "time_ahead": "3s",
+        # Long enough that what the news do not bring is missed for all to see.
+        "recurrence": "20s",
+        "time_ahead": "60s",
         "grace": "2s",
     }
 

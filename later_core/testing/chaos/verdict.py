@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from later_core.model.state import State, is_lawful
 from later_core.testing.chaos.account import Account, Change, Noted, Seen
+
+#: A callback is made by a node that lived from this long before the answer to this long after.
+_BEFORE_NS = 3_000_000_000
+_AFTER_NS = 10_000_000_000
+
+#: For so long after its own faults MongoDB counts as harmed.
+_SETTLED_NS = 2_000_000_000
 
 #: A violation, in words, for people who look for its cause.
 Found = Iterator[str]
@@ -14,8 +21,8 @@ Found = Iterator[str]
 
 def judge(account: Account) -> Mapping[str, list[str]]:
     """What was found, by promise, in the order of the table."""
-    history = _History(account)
-    checks: dict[str, Callable[[Account, _History], Found]] = {
+    history = History(account)
+    checks: dict[str, Callable[[Account, History], Found]] = {
         "lost: acknowledged creates that are not stored": _lost,
         "acknowledged changes that history does not hold": _forgotten,
         "instances that never ended": _unended,
@@ -26,16 +33,28 @@ def judge(account: Account) -> Mapping[str, list[str]]:
         "acknowledged abort of PENDING, and started": _aborted_and_started,
         "at most once, and started again": _again,
         "on_abort called twice": _aborted_twice,
+        "on_abort never called, and no node killed near": _aborted_silently,
         "changes that are not lawful": _unlawful,
         "events missed": _missed,
         "events repeated or out of order": _disordered,
+        "node lost undisturbed, taken over later than 2 leases": _taken_late,
+        "servers that ended by themselves": lambda account, _: iter(account.ended),
+        "exceptions that nobody caught, in the servers' logs": (
+            lambda account, _: iter(account.exceptions)
+        ),
         "answers that no fault explains": lambda account, _: iter(account.acknowledged.unexpected),
     }
     return {name: list(check(account, history)) for name, check in checks.items()}
 
 
-class _History:
+class History:
     """Every change of every instance, as all subscribers together saw them; and the starts."""
+
+    def __iter__(self) -> Iterator[tuple[Change | None, Change]]:
+        """Each change with the one before it."""
+        for changes in self.changes.values():
+            for revision, change in changes.items():
+                yield changes.get(revision - 1), change
 
     def __init__(self, account: Account) -> None:
         self.changes: defaultdict[str, dict[int, Change]] = defaultdict(dict)
@@ -54,12 +73,12 @@ class _History:
         return None
 
 
-def _lost(account: Account, _: _History) -> Found:
+def _lost(account: Account, _: History) -> Found:
     for id in account.acknowledged.created.keys() - account.stored.keys():
         yield f"{id} was acknowledged and is not stored"
 
 
-def _forgotten(account: Account, history: _History) -> Found:
+def _forgotten(account: Account, history: History) -> Found:
     acknowledged = account.acknowledged
     told = [
         *(abort.after for abort in acknowledged.aborts.values()),
@@ -73,40 +92,40 @@ def _forgotten(account: Account, history: _History) -> Found:
             yield f"told {change}, and history holds {held}"
 
 
-def _unended(account: Account, _: _History) -> Found:
+def _unended(account: Account, _: History) -> Found:
     for change in account.stored.values():
         if not change.state.is_final:
             yield f"{change}"
 
 
-def _unexplained(account: Account, history: _History) -> Found:
+def _unexplained(account: Account, history: History) -> Found:
     started = {(start.id, start.attempt) for start in history.starts}
     for change in account.stored.values():
         if change.state is State.SUCCEEDED and (change.id, change.attempt) not in started:
             yield f"{change} never started"
 
 
-def _unknown_starts(_: Account, history: _History) -> Found:
+def _unknown_starts(_: Account, history: History) -> Found:
     for start in history.starts:
         if history.claim(start) is None:
             yield f"{start} was never claimed, or nobody saw the claim"
 
 
-def _twice(_: Account, history: _History) -> Found:
+def _twice(_: Account, history: History) -> Found:
     counts = Counter((start.id, start.attempt) for start in history.starts)
     for (id, attempt), count in counts.items():
         if count > 1:
             yield f"attempt {attempt} of {id} started {count} times"
 
 
-def _early(_: Account, history: _History) -> Found:
+def _early(_: Account, history: History) -> Found:
     for start in history.starts:
         claim = history.claim(start)
         if claim is not None and start.at_ns < claim.due_ms * 1_000_000:
             yield f"{start}, {claim.due_ms * 1_000_000 - start.at_ns} ns before {claim}"
 
 
-def _aborted_and_started(account: Account, history: _History) -> Found:
+def _aborted_and_started(account: Account, history: History) -> Found:
     """An aborted instance is never retried by the clients, so that nothing may follow."""
     for abort in account.acknowledged.aborts.values():
         if abort.previous is State.PENDING:
@@ -115,7 +134,7 @@ def _aborted_and_started(account: Account, history: _History) -> Found:
                     yield f"{abort}, and {start}"
 
 
-def _again(account: Account, history: _History) -> Found:
+def _again(account: Account, history: History) -> Found:
     """The load gives these one attempt alone; only a retry that was asked for allows another."""
     retried = {change.id for change in account.acknowledged.retried}
     doubtful = retried | account.acknowledged.in_doubt
@@ -125,19 +144,70 @@ def _again(account: Account, history: _History) -> Found:
             yield f"{id} started {counts[id]} times"
 
 
-def _aborted_twice(account: Account, _: _History) -> Found:
+def _aborted_twice(account: Account, _: History) -> Found:
     counts = Counter(noted.id for noted in account.ledger if noted.what == "on_abort")
     for id, count in counts.items():
         if count > 1 and id in account.acknowledged.aborts:
             yield f"on_abort of {id} was called {count} times"
 
 
-def _unlawful(_: Account, history: _History) -> Found:
-    for changes in history.changes.values():
-        for revision, change in changes.items():
-            before = changes.get(revision - 1)
-            if before is not None and not _may_follow(before, change):
-                yield f"{before} became {change}"
+def _aborted_silently(account: Account, _: History) -> Found:
+    """Who aborts, or runs what is aborted, calls back while it lives."""
+    called = {noted.id for noted in account.ledger if noted.what == "on_abort"}
+    for id, abort in account.acknowledged.aborts.items():
+        excused = any(
+            abort.at_ns - _BEFORE_NS < at_ns < abort.at_ns + _AFTER_NS
+            for at_ns in account.killed.values()
+        )
+        if id not in called and not excused:
+            yield f"{abort}"
+
+
+def _taken_late(account: Account, history: History) -> Found:
+    for pid, seconds in takeovers(account, history).items():
+        killed = account.killed[pid]
+        until = killed + int(seconds * 1e9)
+        disturbed = any(
+            begun < until and killed < ended + _SETTLED_NS
+            for begun, ended in account.database_troubles
+        )
+        if seconds > 2 * account.lease_seconds and not disturbed:
+            yield f"process {pid}: the last attempt was taken {seconds:.1f} s after its kill"
+
+
+def takeovers(
+    account: Account, history: Iterable[tuple[Change | None, Change]]
+) -> dict[int, float]:
+    """Seconds from the kill of a process to the last change that took an attempt from it."""
+    last: dict[int, float] = {}
+    for before, change in history:
+        if before is not None and is_taken(before, change):
+            pid = _pid_of(before.node)
+            if pid in account.killed and change.at_ms:
+                seconds = change.at_ms / 1e3 - account.killed[pid] / 1e9
+                last[pid] = max(seconds, last.get(pid, 0.0))
+    return last
+
+
+def is_taken(before: Change, after: Change) -> bool:
+    """Whether an attempt was taken from a node that is lost (or gave it up as lost)."""
+    return (
+        before.state is State.RUNNING
+        and after.state is not State.RUNNING
+        and after.reason == "NODE_LOST"
+    )
+
+
+def _pid_of(node: str) -> int:
+    """A node's id is its host, its process and a random word."""
+    words = node.rsplit("-", 2)
+    return int(words[1]) if len(words) == 3 and words[1].isdigit() else 0
+
+
+def _unlawful(_: Account, history: History) -> Found:
+    for before, change in history:
+        if before is not None and not _may_follow(before, change):
+            yield f"{before} became {change}"
 
 
 def _may_follow(before: Change, after: Change) -> bool:
@@ -148,7 +218,7 @@ def _may_follow(before: Change, after: Change) -> bool:
     return is_lawful(before.state, after.state) and after.attempt == before.attempt + is_claim
 
 
-def _missed(account: Account, _: _History) -> Found:
+def _missed(account: Account, _: History) -> Found:
     """Each subscriber began before the first create. What a RESYNC excuses is not counted."""
     for seen in account.seen:
         if None in seen.changes:
@@ -161,7 +231,7 @@ def _missed(account: Account, _: _History) -> Found:
                 yield f"{seen.name} missed revision {revision} of {change}"
 
 
-def _disordered(account: Account, _: _History) -> Found:
+def _disordered(account: Account, _: History) -> Found:
     for seen in account.seen:
         yield from _disorder_of(seen)
 
