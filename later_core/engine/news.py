@@ -14,7 +14,9 @@ from later_core.model.event import Event, EventType
 from later_core.model.state import State
 from later_core.ports.store import Aborted
 
-_SOON = timedelta(milliseconds=Intake.SOON_MS)
+#: Due sooner than this after its creation, an instance is surely in its creator's own window. Half
+#: of what the creator goes by: between the two clock readings nothing may fall to neither of them.
+_SURELY_TAKEN = timedelta(milliseconds=Intake.SOON_MS / 2)
 
 
 class News:
@@ -49,7 +51,7 @@ class News:
             if (
                 event.type is EventType.UPDATED
                 or self._membership.is_anyone_leaving
-                or instance.execution_time > instance.create_time + _SOON
+                or instance.execution_time > instance.create_time + _SURELY_TAKEN
             ):
                 self._intake.offer_news(instance.task, instance.id, instance.execution_time)
         elif instance.state is State.ABORTED:

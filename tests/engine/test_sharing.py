@@ -212,3 +212,15 @@ async def test_a_node_that_has_drained_says_so_also_when_it_is_alone(cluster):
         await cluster.clock.advance(3)
         (after,) = await a.parts.nodes.list()
         assert (after.buckets, after.status.node.is_drained) == (0, True)
+
+
+async def test_what_is_due_just_where_its_creator_leaves_it_to_its_owner_is_taken_by_one(cluster):
+    async with cluster:
+        a, _ = await cluster.join()
+        await cluster.join()
+        await cluster.clock.advance(3)
+        for number in range(20):
+            await a.create(f"i{number}", delay=Intake.SOON_MS / 1000)
+        await cluster.clock.advance(1.5)
+        for number in range(20):
+            assert (await a.get(f"i{number}")).state is State.SUCCEEDED
