@@ -1,0 +1,97 @@
+"""What must hold between the steps, and at the end when all has come to rest."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from later_core.model.instance import Instance
+from later_core.model.state import State
+from later_core.testing.simulation.ledger import Ledger
+from later_core.testing.simulation.scenario import Scenario
+from later_core.testing.simulation.world import World
+
+#: Nodes that start together need so long to know of one another, in seconds.
+_SETTLED_AFTER = 2.5
+#: How late a start may be, and how late a run may hear of its abort, while nothing is wrong.
+_PUNCTUAL = timedelta(seconds=0.25)
+
+
+class Promises:
+    """Looks at the store, the runs and the subscribers of one simulation."""
+
+    def __init__(self, scenario: Scenario, world: World, ledger: Ledger) -> None:
+        self._scenario = scenario
+        self._world = world
+        self._ledger = ledger
+        self._beginning = ledger.now()
+        self._is_punctual = scenario.max_running > 100 and scenario.catch_up_rate > 100
+
+    def check(self) -> None:
+        """Between two steps: while no fault has come yet, everything is on time."""
+        elapsed = (self._ledger.now() - self._beginning).total_seconds()
+        if not self._is_punctual or elapsed > self._scenario.calm_until:
+            return
+        installed = {task for process in self._world.processes for task in process.tasks}
+        for row in self._ledger.rows.values():
+            if row.task in installed:
+                self._check_punctual(row)
+
+    def _check_punctual(self, row: Instance) -> None:
+        last = self._ledger.by_id[row.id][-1].at
+        settled = self._beginning + timedelta(seconds=_SETTLED_AFTER)
+        if row.state is State.PENDING or (
+            row.state is State.RUNNING and (row.id, row.attempt) not in self._ledger.attempts
+        ):
+            # What was to run long ago goes behind what is due now.
+            since = max(row.execution_time, last, settled)
+            if since + _PUNCTUAL < self._ledger.now():
+                self._ledger.violated("on time while nothing is wrong:", row.id, row.state)
+        elif row.state is State.ABORTED:
+            attempt = self._ledger.attempts.get((row.id, row.attempt))
+            if attempt is not None and attempt.end is None:
+                since = max(last, attempt.began_at, settled)
+                if since + _PUNCTUAL < self._ledger.now():
+                    self._ledger.violated("an abort stops the run:", row.id)
+
+    # -- the end -----------------------------------------------------------------------------
+
+    def are_all_settled(self) -> bool:
+        """Whether nothing is left to happen."""
+        return not self._open()
+
+    def say_what_is_open(self) -> None:
+        """Too much time has passed: whatever is open is a broken promise."""
+        for what in self._open():
+            self._ledger.violated("everything comes to its end once the faults stop:", what)
+
+    def check_end(self) -> None:
+        """All has come to rest: it must still be so, and nothing acknowledged may be missing."""
+        self.say_what_is_open()
+        for id in sorted(self._world.acknowledged - self._ledger.rows.keys()):
+            self._ledger.violated("nothing acknowledged is lost:", id)
+        for id, row in self._ledger.rows.items():
+            begun = self._ledger.began_in[id]
+            if begun != sorted(set(begun)):
+                self._ledger.violated("attempts start once each, in order:", id, begun)
+            if row.state is State.SUCCEEDED and row.attempt not in begun:
+                self._ledger.violated("what SUCCEEDED has run:", id)
+
+    def _open(self) -> list[str]:
+        open = [
+            f"{row.id} is {row.state} since {self._ledger.by_id[row.id][-1].at:%M:%S}"
+            for row in self._ledger.rows.values()
+            if not row.state.is_final
+        ]
+        open += [
+            f"the code of {id}/{number} runs"
+            for (id, number), attempt in self._ledger.attempts.items()
+            if attempt.end is None and not attempt.machine.is_dead
+        ]
+        if self._world.open_requests:
+            open.append("requests of clients")
+        open += [
+            f"{subscriber.name} has not seen everything"
+            for subscriber in self._world.subscribers.values()
+            if not subscriber.has_seen_all()
+        ]
+        return open
