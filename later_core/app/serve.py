@@ -34,8 +34,10 @@ async def serve(
     *,
     ready: Callable[[str], None] | None = None,
     stop: asyncio.Event | None = None,
+    shares_port: bool = False,
 ) -> None:
     """Serve until ``stop`` is set; ``ready`` is told the bound address once requests are answered.
+    ``shares_port``: other processes of this user listen on the same one.
 
     A database that is away is waited for, at the start and ever after.
 
@@ -60,6 +62,7 @@ async def serve(
                     subscriptions=parts.subscriptions,
                     inventory=parts.inventory,
                     nodes=parts.nodes,
+                    shares_port=shares_port,
                 )
                 mirror = {"health": lambda: _tell(parts.health, server)}
                 async with server, run_loops(mirror, clock):

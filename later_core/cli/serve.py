@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
@@ -17,9 +18,12 @@ from later_core.settings import Settings, assignments, flag_name
 from later_core.telemetry import configure_logging
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from later_core.catalog import Catalog
+
+    #: Serves until the event is set, having told its address; answers the exit code.
+    _Serving = Callable[[Callable[[str], None], asyncio.Event], Awaitable[int]]
 
 _log = structlog.get_logger(__name__)
 
@@ -52,17 +56,59 @@ def serve(assigned: Sequence[str], config: Path | None, **flags: str | None) -> 
     Without --mongodb-uri it starts a MongoDB of its own. Every flag can also be given as a variable
     (LATER_LISTEN) or in the TOML file: later settings shows them all.
     """
-    catalog, settings = prepare({**flags, **assignments(assigned)}, config)
+    given = {**flags, **assignments(assigned)}
+    catalog, settings = prepare(given, config)
     configure_logging(verbose=settings.verbose, format=settings.log_format, stream=sys.stderr)
     for warning in settings.warnings:
         _log.warning("unknown variable", detail=warning)
+    if settings.nodes > 1:
+        code = run(_until_signalled(_several(settings, catalog, given, config)))
+        raise click.exceptions.Exit(code)
     catalog.collect(settings.plugins)
-    run(_until_signalled(settings, catalog))
+    run(_until_signalled(_one(settings, catalog)))
 
 
-async def _until_signalled(settings: Settings, catalog: Catalog) -> None:
+def serve_one(
+    given: Mapping[str, Any], config: Path | None, say_ready: Callable[[str], None]
+) -> None:
+    """Be one of several nodes that share a port; they log under the number of their process."""
+    catalog, settings = prepare(given, config)
+    configure_logging(verbose=settings.verbose, format=settings.log_format, stream=sys.stderr)
+    structlog.contextvars.bind_contextvars(process=os.getpid())
+    catalog.collect(settings.plugins)
+    run(_until_signalled(_one(settings, catalog, shares_port=True), say_ready))
+
+
+def _one(settings: Settings, catalog: Catalog, *, shares_port: bool = False) -> _Serving:
     from later_core.app import serve as serve_until
 
+    async def serving(ready: Callable[[str], None], stop: asyncio.Event) -> int:
+        await serve_until(settings, catalog, ready=ready, stop=stop, shares_port=shares_port)
+        return 0
+
+    return serving
+
+
+def _several(
+    settings: Settings, catalog: Catalog, given: Mapping[str, Any], config: Path | None
+) -> _Serving:
+    from later_core.app.several import serve_several
+    from later_core.cli.child import recipe
+
+    async def serving(ready: Callable[[str], None], stop: asyncio.Event) -> int:
+        return await serve_several(
+            settings,
+            catalog,
+            recipe=lambda replaced: recipe({**given, **replaced}, config),
+            ready=ready,
+            stop=stop,
+        )
+
+    return serving
+
+
+async def _until_signalled(serving: _Serving, say: Callable[[str], None] | None = None) -> int:
+    """Serve until a signal; the exit code. ``say`` is told the address once requests are answered."""
     stop, ready, hurried = asyncio.Event(), asyncio.Event(), asyncio.Event()
     whole = asyncio.current_task()
     assert whole is not None
@@ -78,14 +124,17 @@ async def _until_signalled(settings: Settings, catalog: Catalog) -> None:
 
     def say_ready(address: str) -> None:
         _log.info("serving", address=address)
+        if say:
+            say(address)
         ready.set()
 
     loop = asyncio.get_running_loop()
     for number in ending_signals():
         loop.add_signal_handler(number, end)
     try:
-        await serve_until(settings, catalog, ready=say_ready, stop=stop)
+        return await serving(say_ready, stop)
     except asyncio.CancelledError:
         # Only ``end`` cancels; what a second signal cuts short is retried elsewhere or later.
         if hurried.is_set():
             raise click.exceptions.Exit(INTERRUPTED) from None
+        return 0

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from later_core.cli.failure import INTERRUPTED
 from later_core.cli.group import Top
-from later_core.client.client import Client
+
+if TYPE_CHECKING:
+    from later_core.client.client import Client
 
 _T = TypeVar("_T")
 
 
 def converse(top: Top, talk: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
     """What ``talk`` answers, given a client of the server that flag, environment or file name."""
+    # Not for ``later serve``, whose parent of several nodes does without gRPC.
+    from later_core.client.client import Client
     from later_core.settings import load
 
     address = load({"address": top.address}).address

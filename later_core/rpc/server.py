@@ -44,8 +44,6 @@ _MAX_CALLS = 8192
 REQUEST_MAX_BYTES = 4 * 1024 * 1024 + 256 * 1024
 
 _OPTIONS = (
-    # A taken port must be refused, not shared.
-    ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", REQUEST_MAX_BYTES),
     ("grpc.max_concurrent_streams", 1024),
     # A subscriber whose machine is gone is noticed within 40 s; clients may ask every 5 s.
@@ -64,7 +62,8 @@ class RpcServer:
     """An async context manager: entering binds and serves, leaving ends streams and calls.
 
     Health is NOT_SERVING until ``set_serving(True)``. Leaving ends streams with UNAVAILABLE at
-    once, lets calls under way finish for as long as ``grace``, then cuts them off.
+    once, lets calls under way finish for as long as ``grace``, then cuts them off. With
+    ``shares_port`` other processes may listen on the same port: its owner has made sure of it.
     """
 
     #: Where it listens, once entered; with port 0 in ``listen``, the port that was found.
@@ -78,6 +77,7 @@ class RpcServer:
         subscriptions: Subscriptions,
         inventory: Inventory,
         nodes: Nodes,
+        shares_port: bool = False,
         grace: timedelta = timedelta(seconds=5),
         clock: Clock | None = None,
     ) -> None:
@@ -86,6 +86,7 @@ class RpcServer:
         self._subscriptions = subscriptions
         self._inventory = inventory
         self._nodes = nodes
+        self._shares_port = shares_port
         self._grace = grace
         self._interceptor = Interceptor(clock=clock or SystemClock())
         self._is_serving = False
@@ -134,7 +135,8 @@ class RpcServer:
     def _assemble(self) -> grpc.aio.Server:
         server = grpc.aio.server(
             interceptors=(self._interceptor,),
-            options=_OPTIONS,
+            # A taken port must be refused; shared only where its owner has made sure of it.
+            options=(*_OPTIONS, ("grpc.so_reuseport", int(self._shares_port))),
             maximum_concurrent_rpcs=_MAX_CALLS,
         )
         later_pb2_grpc.add_InstanceServiceServicer_to_server(
@@ -157,7 +159,7 @@ class RpcServer:
                 "anyone who reaches this address may create instances, unencrypted",
                 listen=self._listen,
             )
-        if not _is_free(self._listen):
+        if not self._shares_port and not _is_free(self._listen):
             raise ListenFailed(self._listen)
         try:
             port = self._server.add_insecure_port(self._listen)

@@ -138,6 +138,9 @@ class Settings(BaseModel):
         le=timedelta(seconds=5),
         description="How long before its execution time an instance may be claimed; it starts on time.",
     )
+    nodes: int = Field(
+        1, ge=1, le=256, description="How many nodes serve runs, as processes behind one port."
+    )
     max_running: int = Field(
         4096, ge=1, le=1_000_000, description="How many attempts run at once on this node, at most."
     )
