@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
+
 from later_core.app.process import Recipe
 from later_core.cli.failure import guarded
 
@@ -36,10 +38,14 @@ def main() -> int:
         with os.fdopen(answer, "w", encoding="utf-8") as out:
             out.write(f"{address}\n")
 
-    def whole() -> None:
+    def whole() -> int:
         from later_core.cli.serve import serve_one
 
-        serve_one(told["flags"], told["config"] and Path(told["config"]), say_ready)
+        try:
+            serve_one(told["flags"], told["config"] and Path(told["config"]), say_ready)
+        except click.exceptions.Exit as end:
+            return end.exit_code
+        return 0
 
     return guarded(whole)
 

@@ -127,13 +127,13 @@ class Server:
         os.kill(self.pid, signal.SIGTERM)
         await self.ended()
 
-    async def ended(self) -> None:
-        """Return once it has ended; it must do so in order."""
+    async def ended(self, *, code: int = 0) -> None:
+        """Return once it has ended; it must do so with this exit code."""
         assert self._process is not None
         async with asyncio.timeout(30):
-            code = await self._process.wait()
+            ended_with = await self._process.wait()
         self._process = None
-        assert code == 0, self.log[-4000:]
+        assert ended_with == code, self.log[-4000:]
 
 
 Prepare = Callable[..., Server]

@@ -137,6 +137,33 @@ async def test_sigterm_leaves_no_process_of_nodes_and_embedded_database(
     await until_gone(children)
 
 
+async def test_a_second_signal_cuts_short_what_still_runs(
+    serve: Any, mongodb_uri: str, database: str, ledger: Any
+) -> None:
+    server = await serve(
+        mongodb_uri=mongodb_uri,
+        database=database,
+        nodes="2",
+        lease="1s",
+        grace="10m",
+        bash_enabled="true",
+    )
+    await until_nodes(server.address, lambda nodes: len(nodes) == 2)
+    async with Client(server.address) as client:
+        await ledger.create(client, [ledger.bash("long", "sleep 600")])
+        await ledger.until_states(client, lambda counts: counts[State.RUNNING] == 1)
+    children = children_of(server.pid)
+    # What a terminal does on Ctrl-C, twice.
+    os.killpg(server.pid, signal.SIGINT)
+    async with asyncio.timeout(30):
+        while "stopping" not in server.log:
+            await CLOCK.sleep(0.05)
+    os.killpg(server.pid, signal.SIGINT)
+    await server.ended(code=130)
+    await until_gone(children)
+    assert "error:" not in server.log
+
+
 async def test_the_nodes_go_down_with_a_parent_that_is_killed(several: Any) -> None:
     await until_nodes(several.address, lambda nodes: len(nodes) == 2)
     children = children_of(several.pid)
