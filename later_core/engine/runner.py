@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
@@ -27,7 +28,7 @@ from later_core.ports.tasks import Tasks
 
 _log = structlog.get_logger(__name__)
 
-#: How long a run may take to end once it was told to, at shutdown, in seconds.
+#: How long what runs may take to end each time it is told to, at shutdown, in seconds.
 _PATIENCE = 5.0
 
 
@@ -63,6 +64,10 @@ class Runner:
         self._invocation = Invocation(self._pool)
         self.deadlines = Deadlines(clock)
         self._attempts = asyncio.TaskGroup()
+        self._under_way: set[asyncio.Task[None]] = set()
+        #: Set while no attempt and no callback is under way.
+        self._is_quiet = asyncio.Event()
+        self._is_quiet.set()
         #: When the code of each run began, by key; read by the recorder of long runs.
         self.began: dict[tuple[str, int], datetime] = {}
 
@@ -71,34 +76,63 @@ class Runner:
         return self
 
     async def __aexit__(self, *failure: object) -> None:
-        """Wait for every attempt; ``drain`` first, or this may take as long as the tasks do."""
+        """Wait for every attempt; ``drain`` first, or this may take as long as the tasks do.
+
+        Code on the event loop that ignores every cancellation holds this up for ever.
+        """
         await self._attempts.__aexit__(None, None, None)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def start(self, run: Run) -> None:
         """Begin to carry a claimed attempt. Never waits."""
         name = f"{run.instance.task} {run.instance.id}"
-        run.task = self._attempts.create_task(self._carry(run), name=name)
+        run.task = self._begin(self._carry(run), name)
+
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = self._attempts.create_task(work, name=name)
+        self._under_way.add(task)
+        self._is_quiet.clear()
+        task.add_done_callback(self._note_end)
+        return task
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not self._under_way:
+            self._is_quiet.set()
 
     async def drain(self, grace: timedelta) -> None:
-        """Let the running finish within the grace, then stop them; what is not begun goes back at once."""
+        """Let the running finish within the grace, then stop them; what is not begun goes back at once.
+
+        What has not ended a while after that is cancelled, be it a callback, code that goes on
+        after its first cancellation, or an end that waits for the database.
+        """
         for run in self._runs:
             if run.key not in self.began:
                 run.stop(Stop.SHUTDOWN)
-        if not await self._clock.wait(self._runs.is_idle, grace.total_seconds()):
-            _log.warning("grace is over", running=len(self._runs))
-            self._finisher.give_up_after(2.0)
-            self._runs.stop_all(Stop.SHUTDOWN)
-            if not await self._clock.wait(self._runs.is_idle, _PATIENCE):
-                stubborn = [run.instance.id for run in self._runs]
-                _log.error("runs ignore their cancellation", instances=stubborn[:20])
+        if await self._clock.wait(self._is_quiet, grace.total_seconds()):
+            return
+        _log.warning("grace is over", running=len(self._under_way))
+        self._finisher.give_up_after(2.0)
+        self._runs.stop_all(Stop.SHUTDOWN)
+        if await self._clock.wait(self._is_quiet, _PATIENCE):
+            return
+        _log.warning("what still runs is cancelled", running=self._names())
+        for task in self._under_way:
+            task.cancel()
+        if not await self._clock.wait(self._is_quiet, _PATIENCE):
+            _log.error("tasks ignore their cancellation", running=self._names())
+
+    def _names(self) -> list[str]:
+        """Some of what is under way, by task and instance."""
+        return sorted(task.get_name() for task in self._under_way)[:20]
 
     async def call_back_aborted(self) -> None:
         """Loop: ``on_abort`` for instances that were aborted before they ran."""
         while True:
             await self._runs.has_aborted.wait()
             for instance in self._runs.take_aborted():
-                self._attempts.create_task(self._on_abort(instance, self._context(instance)))
+                name = f"{instance.task} {instance.id} on_abort"
+                self._begin(self._on_abort(instance, self._context(instance)), name)
 
     async def _carry(self, run: Run) -> None:
         instance = run.instance
@@ -140,8 +174,11 @@ class Runner:
             )
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if not run.is_stopped() or task is None or task.uncancel():
+            if not run.is_stopped() or task is None:
                 raise
+            # It may have been told more than once: what counts is that it has stopped.
+            while task.uncancel():
+                pass
             return self._stopped(run)
         finally:
             run.is_interruptible = False
