@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any
 
 import structlog
@@ -25,8 +25,8 @@ _log = structlog.get_logger(__name__)
 class Invocation:
     """Calls tasks: ``async def`` on the event loop, plain ``def`` in a bounded thread pool."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool = pool
+    def __init__(self, threads: Executor) -> None:
+        self._threads = threads
 
     async def run(self, task: Task, context: Context, began: Callable[[], None]) -> Outcome:
         """One attempt. ``began`` is called in the moment before the task's code begins.
@@ -74,7 +74,7 @@ class Invocation:
                 # No future carries this one: before Python 3.12 the attempt would wait for ever.
                 raise RuntimeError(f"{call!r} raised StopIteration") from error
 
-        value = await asyncio.get_running_loop().run_in_executor(self._pool, body)
+        value = await asyncio.get_running_loop().run_in_executor(self._threads, body)
         return await value if inspect.isawaitable(value) else value
 
 

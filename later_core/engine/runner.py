@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -13,6 +12,7 @@ import structlog
 from later_core.engine.deadlines import Deadlines
 from later_core.engine.finisher import Finisher
 from later_core.engine.invocation import Invocation
+from later_core.engine.threads import Threads
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.lateness import LatenessRecord
@@ -60,8 +60,8 @@ class Runner:
         self._lateness = lateness
         self._clock = clock
         self._database_clock = database_clock
-        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="later-task")
-        self._invocation = Invocation(self._pool)
+        self._threads = Threads(limit=threads)
+        self._invocation = Invocation(self._threads)
         self.deadlines = Deadlines(clock)
         self._attempts = asyncio.TaskGroup()
         self._under_way: set[asyncio.Task[None]] = set()
@@ -81,7 +81,7 @@ class Runner:
         Code on the event loop that ignores every cancellation holds this up for ever.
         """
         await self._attempts.__aexit__(None, None, None)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown()
 
     def start(self, run: Run) -> None:
         """Begin to carry a claimed attempt. Never waits."""
