@@ -29,6 +29,10 @@ _CLAIMS_IN_FLIGHT = 3
 #: The loop looks again at least this often, in seconds; it also bounds how long it sleeps while
 #: the lease is lost or the backlog's allowance fills.
 _LONGEST_SLEEP = 1.0
+#: A claim that was given up may still reach the database: for so long, in seconds, what it may have
+#: taken is looked for again and again.
+_LATE_CLAIMS = 30.0
+_LOOK_EVERY = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,8 @@ class Dispatcher:
         self._allowance = 0.0
         self._allowance_at = clock.monotonic()
         self._failures = 0
+        self._in_doubt_until = float("-inf")
+        self._looked_at = float("-inf")
         self._stopping = False
         #: Set once nothing more is claimed, and every claim has been answered.
         self.stopped = asyncio.Event()
@@ -83,7 +89,7 @@ class Dispatcher:
         try:
             async with asyncio.TaskGroup() as claims:
                 while not self._stopping:
-                    if self._failures:
+                    if self._failures or self._is_look_due():
                         await self._hand_back_lost_claims()
                     await self._in_flight.acquire()
                     entries = self._next_batch()
@@ -98,7 +104,7 @@ class Dispatcher:
         except BaseException as error:
             # Claims under way were cancelled with the loop: the next run hands them back first,
             # and a pull finds again what they had taken out of the window.
-            self._failures += 1
+            self._note_failure()
             self._window.doubt()
             if isinstance(error, asyncio.CancelledError):
                 self.stopped.set()
@@ -158,7 +164,7 @@ class Dispatcher:
                 [id for _, id in entries], node=self._lease.node, until=from_millis(until_ms)
             )
         except StoreUnavailable as error:
-            self._failures += 1
+            self._note_failure()
             _log.warning("claim failed", count=len(entries), detail=error.detail)
             self._window.put_back(entries, now_ms=self._database_clock.now_ms())
         else:
@@ -169,6 +175,15 @@ class Dispatcher:
         self._runs.release(count)
         self._in_flight.release()
 
+    def _note_failure(self) -> None:
+        """A claim was given up: what it has done, or will do when it arrives late, is unknown."""
+        self._failures += 1
+        self._in_doubt_until = self._clock.monotonic() + _LATE_CLAIMS
+
+    def _is_look_due(self) -> bool:
+        moment = self._clock.monotonic()
+        return moment < self._in_doubt_until and moment >= self._looked_at + _LOOK_EVERY
+
     async def _hand_back_lost_claims(self) -> None:
         """What a claim without an answer may have claimed all the same goes back to PENDING.
 
@@ -176,7 +191,8 @@ class Dispatcher:
         here is such a one.
         """
         await self._runs.no_claims.wait()
-        await self._clock.sleep(backoff(self._failures))
+        if self._failures:
+            await self._clock.sleep(backoff(self._failures))
         try:
             lost = await self._store.reclaim(self._lease.node, [run.key for run in self._runs])
         except StoreUnavailable:
@@ -184,6 +200,7 @@ class Dispatcher:
             self._window.doubt()  # what was handed back without an answer is pending
             return
         self._failures = 0
+        self._looked_at = self._clock.monotonic()
         if lost:
             _log.info("lost claims handed back", count=len(lost))
         now_ms = self._database_clock.now_ms()
