@@ -8,6 +8,7 @@ what it has done.
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -126,15 +127,27 @@ async def reclaim(
             hint=queries.DUE_INDEX,
         )
     known = set(running)
-    strays = [
-        row["_id"] for row in batch.documents if (row["_id"], row.get("attempt")) not in known
-    ]
+    strays: list[str] = []
+    by_attempt: defaultdict[int, list[str]] = defaultdict(list)
+    for row in batch.documents:
+        id, attempt = row["_id"], row.get("attempt")
+        if (id, attempt) not in known:
+            strays.append(id)
+            by_attempt[attempt].append(id)
     if not strays:
         return []
+    # Of these very attempts alone: an update that arrives after it was given up must not take
+    # what has been claimed since.
+    attempts = [{"attempt": attempt, "_id": {"$in": ids}} for attempt, ids in by_attempt.items()]
     token = new_token()
     with connection.call():
         await connection.instances.update_many(
-            {"_id": {"$in": strays}, "state": "RUNNING", "node": node, **COUNTABLE},
+            {
+                "$and": [
+                    {"_id": {"$in": strays}, "state": "RUNNING", "node": node, **COUNTABLE},
+                    {"$or": attempts},
+                ]
+            },
             {
                 "$set": {"state": "PENDING", "taken": token},
                 "$inc": {"revision": 1, "uncounted_attempts": 1},
