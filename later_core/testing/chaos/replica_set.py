@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,13 +32,13 @@ class Member:
         self.name = name
         self.port = _free_port()
         self.door = 0
-        data = directory / "data"
-        data.mkdir(parents=True)
+        self.data = directory / "data"
+        self.data.mkdir(parents=True)
         self.process = OwnedProcess(
             name,
             [
                 str(find_mongod()),
-                f"--dbpath={data}",
+                f"--dbpath={self.data}",
                 f"--replSet={NAME}",
                 "--bind_ip=127.0.0.1",
                 f"--port={self.port}",
@@ -70,7 +71,7 @@ class Member:
 
 
 class ReplicaSet:
-    """An async context manager: entering starts and initiates it, leaving kills its processes."""
+    """An async context manager: entering starts and initiates it, leaving kills its processes and removes the data."""
 
     def __init__(self, network: Network, directory: Path) -> None:
         self._network = network
@@ -90,6 +91,9 @@ class ReplicaSet:
 
     async def __aexit__(self, *_: object) -> None:
         await self.kill(self.members)
+        for member in self.members:
+            # Some hundred megabytes; the log beside it says what there is to know.
+            await asyncio.to_thread(shutil.rmtree, member.data, ignore_errors=True)
 
     @property
     def uri(self) -> str:

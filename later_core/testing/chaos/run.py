@@ -33,7 +33,6 @@ from later_core.testing.chaos.waiting import CLOCK, until
 _BEGIN_SECONDS = 60.0
 _REST_SECONDS = 180.0
 _TOLD_SECONDS = 60.0
-_CALM_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +44,8 @@ class Plan:
     seed: int
     seconds: float | None = None
     lease_seconds: float = 2.0
+    #: For how long the load goes on at the end, when all is well again.
+    calm_seconds: float = 10.0
     rates: Rates = field(default_factory=Rates)
 
 
@@ -119,7 +120,7 @@ async def _calm(plan: Plan) -> tuple[int, int]:
     """Let the load go on while nothing is harmed; answers from and to, once all is well again."""
     await CLOCK.sleep(4 * plan.lease_seconds)
     begun = now_ns()
-    await CLOCK.sleep(_CALM_SECONDS)
+    await CLOCK.sleep(plan.calm_seconds)
     return begun, now_ns()
 
 

@@ -15,6 +15,9 @@ _AFTER_NS = 10_000_000_000
 #: For so long after its own faults MongoDB counts as harmed.
 _SETTLED_NS = 2_000_000_000
 
+#: The one promise that a machine may break which is busy with something else.
+TAKEN_LATE = "node lost undisturbed, taken over later than 2 leases"
+
 #: A violation, in words, for people who look for its cause.
 Found = Iterator[str]
 
@@ -37,7 +40,7 @@ def judge(account: Account) -> Mapping[str, list[str]]:
         "changes that are not lawful": _unlawful,
         "events missed": _missed,
         "events repeated or out of order": _disordered,
-        "node lost undisturbed, taken over later than 2 leases": _taken_late,
+        TAKEN_LATE: _taken_late,
         "servers that ended by themselves": lambda account, _: iter(account.ended),
         "exceptions that nobody caught, in the servers' logs": (
             lambda account, _: iter(account.exceptions)
