@@ -128,7 +128,7 @@ async def reclaim(
         )
     known = set(running)
     strays: list[str] = []
-    by_attempt: defaultdict[int, list[str]] = defaultdict(list)
+    by_attempt: defaultdict[int | None, list[str]] = defaultdict(list)
     for row in batch.documents:
         id, attempt = row["_id"], row.get("attempt")
         if (id, attempt) not in known:
