@@ -70,23 +70,33 @@ class Rules:
             if self.ledger.lives(attempt.node):
                 self._violated("taken from a living node whose code runs", after)
             return
-        match after.state, reason:
-            case State.SUCCEEDED, _:
+        match reason:
+            case _ if after.state is State.SUCCEEDED:
                 self._succeeded(before, after, attempt)
-            case _, "TASK_FAILED":
+            case "TASK_FAILED":
                 self._failed(before, after, attempt)
-            case _, "MISSED":
+            case "MISSED":
                 deadline = before.start_deadline
                 if deadline is None or self.ledger.now() <= before.execution_time + deadline:
                     self._violated("MISSED although there was time", after)
-            case State.FAILED, "NODE_LOST" | "SHUTDOWN" | "TASK_NOT_INSTALLED":
-                if before.delivery is not Delivery.AT_MOST_ONCE:
-                    self._violated("failed for the loss of its node, though to be retried", after)
-            case State.PENDING, "" if attempt is not None:
-                self._violated("handed back as never begun, although its code began", after)
-            case State.PENDING, "NODE_LOST" | "SHUTDOWN" if attempt is not None:
-                if before.delivery is Delivery.AT_MOST_ONCE:
-                    self._violated("begun, to run at most once, and due again", after)
+            case "TIMEOUT":
+                if before.timeout is None or attempt is None or attempt.end is not End.STOPPED:
+                    self._violated("TIMEOUT although nothing was stopped", after)
+            case _:
+                self._handed_back(before, after, attempt, reason)
+
+    def _handed_back(
+        self, before: Instance, after: Instance, attempt: Attempt | None, reason: str
+    ) -> None:
+        """No fault of the attempt: what was to run at most once fails if it has begun, all else is due."""
+        is_once = before.delivery is Delivery.AT_MOST_ONCE
+        if after.state is State.FAILED:
+            if not is_once:
+                self._violated("failed for the loss of its node, though to be retried", after)
+        elif attempt is not None and not reason:
+            self._violated("handed back as never begun, although its code began", after)
+        elif attempt is not None and is_once:
+            self._violated("begun, to run at most once, and due again", after)
 
     def _succeeded(self, before: Instance, after: Instance, attempt: Attempt | None) -> None:
         if attempt is None or attempt.end is not End.RETURNED:

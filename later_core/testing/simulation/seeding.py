@@ -51,7 +51,8 @@ class _Seeding:
         self._length = self._uniform(3.0, 7.0)
         self._hosts = self._rng.choice((1, 2, 2, 3, 3, 4, _MOST_HOSTS))
         self._lease = self._rng.choice((1.0, 2.0, 2.0, 3.0))
-        #: When each instance is first due.
+        #: When each instance is to be created, and when it is first due.
+        self._created: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self._faults: dict[str, Callable[[float, int], None]] = {
             "crash": self._crash,
@@ -76,6 +77,9 @@ class _Seeding:
                 for _ in range(rng.choice((1, 1, 2, 3))):
                     self._faults[kind](self._moment(), self._host())
         recurrence, time_ahead = rng.choice(((1.0, 3.0), (300.0, 600.0)))
+        if any(isinstance(step, Turn) and step.weather.lags for _, step in self._steps):
+            # What is written after its client was told that it cannot know is found by a pull.
+            recurrence, time_ahead = 1.0, 3.0
         return Scenario(
             seed=self._seed,
             steps=tuple(sorted(self._steps, key=lambda step: step[0])),
@@ -114,6 +118,7 @@ class _Seeding:
         count = rng.choice((1, 1, 1, 1, 3))
         delay = self._delay()
         ids = [f"i{number}" if count == 1 else f"i{number}{letter}" for letter in "abc"[:count]]
+        self._created |= dict.fromkeys(ids, at)
         self._due |= dict.fromkeys(ids, at + delay)
         requests = tuple(self._request(id, at, delay) for id in ids)
         self._add(at, Create(self._host(), requests, rng.choice((1, 3, 10))))
@@ -210,11 +215,10 @@ class _Seeding:
 
     def _moment(self, id: str | None = None) -> float:
         """Some moment; more often than not one at which an instance is about to start."""
-        if id is None:
-            id = self._rng.choice(list(self._due))
+        id = id or self._rng.choice(list(self._due))
         if self._rng.random() < 0.6:
-            return max(0.05, self._due[id] + self._uniform(-0.5, 0.6))
-        return self._uniform(0.05, self._length)
+            return max(self._created[id] + 0.01, self._due[id] + self._uniform(-0.5, 0.6))
+        return self._uniform(self._created[id], self._length)
 
     def _uniform(self, low: float, high: float) -> float:
         return round(self._rng.uniform(low, high), 3)
