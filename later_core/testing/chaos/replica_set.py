@@ -71,7 +71,9 @@ class Member:
 
 
 class ReplicaSet:
-    """An async context manager: entering starts and initiates it, leaving kills its processes and removes the data."""
+    """An async context manager: entering starts and initiates it, leaving kills its processes and
+    removes the data.
+    """
 
     def __init__(self, network: Network, directory: Path) -> None:
         self._network = network
