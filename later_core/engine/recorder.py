@@ -43,7 +43,7 @@ class Recorder:
             running = dict(self._began)
             self._written &= running.keys()
             # What ran at the last look too has run for that long at least.
-            starts = {key: running[key] for key in seen & running.keys() - self._written}
+            starts = {key: running[key] for key in sorted(seen & running.keys() - self._written)}
             seen = set(running)
             if starts:
                 await self._store.started(starts, node=self._lease.node)

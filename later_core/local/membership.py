@@ -41,6 +41,7 @@ def buckets_by_node(nodes: tuple[str, ...]) -> Mapping[str, int]:
     return Counter(owner_of(bucket, nodes) for bucket in range(BUCKETS)) if nodes else {}
 
 
+@lru_cache(maxsize=16_384)  # 64 nodes: whoever comes or goes, the others' weights stay
 def _weight(node: str, bucket: int) -> bytes:
     return hashlib.blake2b(f"{bucket} {node}".encode(), digest_size=8).digest()
 
