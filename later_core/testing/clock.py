@@ -9,10 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-#: Turns of the event loop without anything to do before it counts as quiet: each turn also polls
-#: the sockets, so a message that is already on its way between two of them is waited for.
-_QUIET_TURNS = 3
-
 #: A loop that is still busy after so many turns is caught in a circle that no time breaks.
 _MAX_TURNS = 100_000
 
@@ -67,6 +63,10 @@ class FakeClock(TimerClock):
     the moment that was asked for. Keeps the promise of ``later_core.ports.clock.Clock``. Belongs
     to one event loop.
     """
+
+    #: Turns of the event loop without anything to do before it counts as quiet: each turn also polls
+    #: the sockets, so a message that is already on its way between two of them is waited for.
+    quiet_turns = 3
 
     def __init__(self, start: datetime = datetime(2030, 1, 1, tzinfo=UTC)) -> None:
         self._start = start
@@ -128,7 +128,7 @@ class FakeClock(TimerClock):
         for _ in range(_MAX_TURNS):
             await _one_turn()
             quiet_turns = 0 if ready else quiet_turns + 1
-            if quiet_turns == _QUIET_TURNS:
+            if quiet_turns == self.quiet_turns:
                 return
         raise RuntimeError(
             f"the event loop is still busy after {_MAX_TURNS} turns at {self.now().isoformat()}:"

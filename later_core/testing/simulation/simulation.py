@@ -69,6 +69,7 @@ def simulate(seed: int, *, store: StoreFactory = watched_store) -> Verdict:
 def play(scenario: Scenario, *, store: StoreFactory = watched_store) -> Verdict:
     """Play a scenario until it is over, or the first promise is broken."""
     clock = FakeClock(BEGINNING)
+    clock.quiet_turns = 1  # there are no sockets to wait for
     history = History(clock)
     ledger = Ledger(clock, history)
     state = random.getstate()
