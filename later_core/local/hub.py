@@ -96,7 +96,8 @@ class Hub:
     def __init__(self, *, max_events: int = 10_000, max_bytes: int = 32 * 1024 * 1024) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
-        self._subscriptions: set[Subscription] = set()
+        # In order of their coming, so that they are told in one order.
+        self._subscriptions: dict[Subscription, None] = {}
         self._position: str | None = None
         self._is_held = False
         #: Set while somebody listens: only then is the store's feed read.
@@ -109,14 +110,14 @@ class Hub:
     def subscribe(self, filter: Filter) -> Iterator[Subscription]:
         """Hold a subscription for the length of the block."""
         subscription = Subscription(filter, max_events=self._max_events, max_bytes=self._max_bytes)
-        self._subscriptions.add(subscription)
+        self._subscriptions[subscription] = None
         if self._position is not None:
             subscription.begin(self._position)
         self._note_wanted()
         try:
             yield subscription
         finally:
-            self._subscriptions.discard(subscription)
+            del self._subscriptions[subscription]
             self._note_wanted()
 
     def hold(self, held: bool) -> None:

@@ -27,7 +27,8 @@ class History:
         self._events: list[Event] = []
         # How many changes were made before the first one in the list.
         self._dropped = 0
-        self._listeners: set[asyncio.Event] = set()
+        # In order of their coming, so that they are woken in one order.
+        self._listeners: dict[asyncio.Event, None] = {}
 
     @property
     def end(self) -> int:
@@ -85,11 +86,11 @@ class History:
     def listener(self) -> Iterator[asyncio.Event]:
         """An event that every change sets."""
         event = asyncio.Event()
-        self._listeners.add(event)
+        self._listeners[event] = None
         try:
             yield event
         finally:
-            self._listeners.discard(event)
+            del self._listeners[event]
 
     def _drop(self, count: int) -> None:
         del self._events[:count]
