@@ -13,11 +13,17 @@ class History:
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
         self._start = clock.now()
+        self.is_over = False
         self._lines: list[tuple[datetime, str, str, tuple[object, ...]]] = []
 
     def add(self, who: str, what: str, *details: object) -> None:
         """One line; ``details`` are values that never change."""
-        self._lines.append((self._clock.now(), who, what, details))
+        if not self.is_over:
+            self._lines.append((self._clock.now(), who, what, details))
+
+    def end(self) -> None:
+        """Nothing that comes after this belongs to it."""
+        self.is_over = True
 
     def lines(self) -> list[str]:
         """Seconds since the beginning, who, what."""

@@ -109,6 +109,7 @@ async def _play(scenario: Scenario, ledger: Ledger, store: StoreFactory) -> None
             if not ledger.violations:
                 await _rest(world, ledger, promises)
         finally:
+            ledger.history.end()
             await _end_all(world, clock)
 
 
