@@ -26,7 +26,7 @@ ABORTED = "aborted"
 
 
 def change(id: str, revision: int, state: State, attempt: int = 0) -> Change:
-    return Change(id, revision, state, attempt, DUE_MS, "vm-42-abc", "")
+    return Change(id, revision, state, attempt, DUE_MS, "vm-42-abc", "", DUE_MS)
 
 
 def account() -> Account:
@@ -48,6 +48,7 @@ def account() -> Account:
         seen=[Seen("first", [*ran, *aborted]), Seen("second", [*ran, *aborted])],
         ledger=[
             Noted("start", "ran", 1, 42, DUE_MS * 1_000_000),
+            Noted("end", "ran", 1, 42, DUE_MS * 1_000_000),
             Noted("on_abort", ABORTED, 0, 42, RUN),
         ],
         killed={},
@@ -87,6 +88,11 @@ def leave_pending(account: Account) -> None:
     store(account, change("left", 1, State.PENDING))
 
 
+def succeed_before_the_code_ended(account: Account) -> None:
+    ended = account.ledger[1]
+    account.ledger[1] = replace(ended, at_ns=ended.at_ns + 1_000_000)  # type: ignore[index] # a list here
+
+
 def succeed_without_a_start(account: Account) -> None:
     store(
         account,
@@ -115,7 +121,7 @@ def start_after_an_abort(account: Account) -> None:
         account,
         change(ABORTED, 3, State.PENDING),
         change(ABORTED, 4, State.RUNNING, 1),
-        change(ABORTED, 5, State.SUCCEEDED, 1),
+        change(ABORTED, 5, State.FAILED, 1),
     )
     note(account, Noted("start", ABORTED, 1, 42, DUE_MS * 1_000_000))
 
@@ -125,17 +131,17 @@ def start_again_at_most_once(account: Account) -> None:
         account,
         change("ran", 5, State.PENDING, 1),
         change("ran", 6, State.RUNNING, 2),
-        change("ran", 7, State.SUCCEEDED, 2),
+        change("ran", 7, State.FAILED, 2),
     )
     note(account, Noted("start", "ran", 2, 42, DUE_MS * 1_000_000))
 
 
 def call_on_abort_twice(account: Account) -> None:
-    note(account, account.ledger[1])
+    note(account, account.ledger[2])
 
 
 def never_call_on_abort(account: Account) -> None:
-    del account.ledger[1:]  # type: ignore[attr-defined] # a list in these tests
+    del account.ledger[2:]  # type: ignore[attr-defined] # a list in these tests
 
 
 def take_over_late(account: Account) -> None:
@@ -202,7 +208,8 @@ PLANTED: dict[Callable[[Account], None], str] = {
     forget_an_abort: "acknowledged changes that history does not hold",
     forget_a_reschedule: "acknowledged changes that history does not hold",
     leave_pending: "instances that never ended",
-    succeed_without_a_start: "successes that no start in the ledger explains",
+    succeed_without_a_start: "successes that the ledger does not explain",
+    succeed_before_the_code_ended: "successes that the ledger does not explain",
     start_without_a_claim: "starts that the store does not know",
     start_twice: "started twice in one attempt",
     start_early: "started early",

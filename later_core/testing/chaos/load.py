@@ -109,7 +109,7 @@ class Load:
         chance = self._chance
         self._count += 1
         content = {
-            "seconds": chance.choice([0.0, 0.0, 0.05, 0.3, 1.0, 3.0]),
+            "seconds": chance.choice([0.0, 0.0, 0.05, 0.3, 1.0, 3.0, 6.0]),
             "fails": chance.choice([0, 0, 0, 0, 1, 9]),
         }
         once = chance.random() < 0.2

@@ -1,4 +1,5 @@
-"""The tasks that chaos runs: each writes to the ledger at the very moment its code begins.
+"""The tasks that chaos runs: each writes to the ledger at the very moment its code begins, and as
+it succeeds.
 
 The only part of the kit that runs inside the servers. It uses nothing of Later but what any plugin
 is given, so that the ledger is an account of its own.
@@ -46,6 +47,7 @@ class _Noting(Task):
     def _end(self, context: Context) -> str:
         if context.attempt <= context.json()["fails"]:
             raise TaskError("told to fail")
+        self._ledger.note("end", context, time.time_ns())
         return "done"
 
 

@@ -29,7 +29,7 @@ def judge(account: Account) -> Mapping[str, list[str]]:
         "lost: acknowledged creates that are not stored": _lost,
         "acknowledged changes that history does not hold": _forgotten,
         "instances that never ended": _unended,
-        "successes that no start in the ledger explains": _unexplained,
+        "successes that the ledger does not explain": _unexplained,
         "starts that the store does not know": _unknown_starts,
         "started twice in one attempt": _twice,
         "started early": _early,
@@ -102,10 +102,19 @@ def _unended(account: Account, _: History) -> Found:
 
 
 def _unexplained(account: Account, history: History) -> Found:
-    started = {(start.id, start.attempt) for start in history.starts}
+    """The code of this very attempt must have ended well, on its node, before the success was written."""
+    ended = {
+        (noted.id, noted.attempt, noted.pid): noted.at_ns
+        for noted in account.ledger
+        if noted.what == "end"
+    }
     for change in account.stored.values():
-        if change.state is State.SUCCEEDED and (change.id, change.attempt) not in started:
-            yield f"{change} never started"
+        if change.state is State.SUCCEEDED:
+            at_ns = ended.get((change.id, change.attempt, _pid_of(change.node)))
+            told = history.changes[change.id][change.revision]
+            # The database tells whole milliseconds; 0: nobody saw the event.
+            if at_ns is None or (told.at_ms and at_ns >= (told.at_ms + 1) * 1_000_000):
+                yield f"{told}, and its code ended at {at_ns}"
 
 
 def _unknown_starts(_: Account, history: History) -> Found:
