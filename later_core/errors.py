@@ -24,6 +24,7 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     └── Misconfigured                 only a person can mend it; the process ends
         ├── SettingInvalid
         ├── StandaloneServer
+        ├── ReplicaSetNotInitiated
         ├── SchemaTooNew
         ├── DatabaseTooOld
         ├── ListenFailed
@@ -303,6 +304,17 @@ class StandaloneServer(Misconfigured):
             "MongoDB runs standalone, and Later needs a replica set (one member is enough):"
             " start mongod with --replSet rs0, then run once"
             " mongosh --eval 'rs.initiate()'"
+        )
+
+
+class ReplicaSetNotInitiated(Misconfigured):
+    """The members of the replica set know of no configuration."""
+
+    reason = "REPLICA_SET_NOT_INITIATED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the replica set of MongoDB is not initiated: run once mongosh --eval 'rs.initiate()'"
         )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,11 @@ from pymongo.errors import PyMongoError
 
 from later_core.stores.mongo import launcher
 from later_core.stores.mongo.binary import find_mongod
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, nohup the hang-up; processes
+# that tests start would inherit that. What has a handler here begins with the default there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 _START_SECONDS = 60
 _STOP_SECONDS = 20

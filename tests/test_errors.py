@@ -27,6 +27,7 @@ WITH_DATA: list[LaterError] = [
     errors.InvalidRequest([FieldViolation("task", "is empty"), FieldViolation("id", "is long")]),
     errors.InstanceNotFound("one"),
     errors.NodeNotFound("node-7"),
+    errors.ReplicaSetNotInitiated(),
     errors.TaskNotFound("ehco", ["echo"]),
     errors.TaskNotFound("unheard-of"),
     errors.InstanceAlreadyExists("one"),

@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
-from later_core.errors import DatabaseTooOld, Misconfigured, SchemaTooNew, StandaloneServer
+from later_core.errors import (
+    DatabaseTooOld,
+    Misconfigured,
+    ReplicaSetNotInitiated,
+    SchemaTooNew,
+    StandaloneServer,
+)
 from later_core.ports.clock import Clock
 from later_core.stores.mongo.connection import Connection
 from later_core.stores.mongo.errors import code_of
@@ -32,31 +38,21 @@ _UNAUTHORIZED = 13
 _AUTHENTICATION_FAILED = 18
 
 
-class _NotInitiated(Misconfigured):
-    """So a member says of itself, and a member that has just been started says it too, for as long
-    as it takes to find its configuration: only one that goes on saying so needs a person.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the replica set of MongoDB is not initiated: run once mongosh --eval 'rs.initiate()'"
-        )
-
-
 async def check_server(connection: Connection, clock: Clock) -> None:
     """Refuse a server that could not keep the promises.
 
     Raises:
         StoreUnavailable: it does not answer.
-        StandaloneServer, DatabaseTooOld: a person must act.
-        Misconfigured: its replica set is not initiated, or it refuses the credentials.
+        StandaloneServer, ReplicaSetNotInitiated, DatabaseTooOld: a person must act.
+        Misconfigured: it refuses the credentials.
 
     """
+    # A member that has just been started says so too, until it finds its configuration.
     give_up = clock.monotonic() + _INITIATION_SECONDS
     while True:
         try:
             await _check_server(connection)
-        except _NotInitiated:
+        except ReplicaSetNotInitiated:
             if clock.monotonic() >= give_up:
                 raise
             await clock.sleep(_PAUSE_SECONDS)
@@ -68,7 +64,7 @@ async def _check_server(connection: Connection) -> None:
     with connection.call(), _told_to_people(connection):
         hello = await connection.admin({"hello": 1})
         if hello.get("isreplicaset"):
-            raise _NotInitiated
+            raise ReplicaSetNotInitiated
         is_router = hello.get("msg") == "isdbgrid"
         if not is_router and "setName" not in hello:
             raise StandaloneServer
@@ -119,7 +115,7 @@ def _told_to_people(connection: Connection) -> Iterator[None]:
         yield
     except ServerSelectionTimeoutError as error:
         if _awaits_initiation(connection):
-            raise _NotInitiated from error
+            raise ReplicaSetNotInitiated from error
         if name := _set_without_members(connection):
             raise Misconfigured(
                 f"no server of LATER_MONGODB_URI is a member of the replica set {name!r}: correct"
