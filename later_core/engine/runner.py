@@ -149,6 +149,8 @@ class Runner:
             await self._call_back(run, context, ending)
         except StoreUnavailable as error:
             _log.error("end not written", instance=instance.id, detail=error.detail)
+        except Exception:  # noqa: BLE001 - one attempt must never end the node
+            _log.exception("end not written", instance=instance.id, attempt=instance.attempt)
         finally:
             self.began.pop(run.key, None)
             self._runs.remove(run)

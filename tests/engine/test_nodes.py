@@ -262,3 +262,21 @@ async def test_an_attempt_lost_with_its_node_does_not_count_against_the_policy(r
         ended = await bench.get("a")
         assert (ended.state, ended.attempt, ended.counted_attempts) == (State.FAILED, 3, 2)
         assert task.called("run") == ["a", "a"]
+
+
+async def test_an_end_that_the_store_chokes_on_does_not_reach_other_attempts(running):
+    class Choking(MemoryStore):
+        async def finish(self, endings):
+            if any(ending.id == "bad" for ending in endings):
+                raise TypeError("not what the driver can write")
+            return await super().finish(endings)
+
+    clock = FakeClock()
+    task = RecordingTask()
+    async with running(task, store=Choking(clock=clock), clock=clock) as bench:
+        await bench.create("bad")
+        await bench.clock.advance(1)
+        await bench.create("fine")
+        await bench.clock.advance(1)
+        assert (await bench.get("fine")).state is State.SUCCEEDED
+        assert (await bench.get("bad")).state is State.RUNNING
