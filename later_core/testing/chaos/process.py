@@ -1,4 +1,6 @@
-"""A process that can be killed, stopped, paused and woken, and that never outlives this one."""
+"""A process that can be killed, stopped, paused and woken, and that does not outlive this one (one
+that is paused when this one is killed ends once it is woken).
+"""
 
 from __future__ import annotations
 
