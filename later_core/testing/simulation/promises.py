@@ -24,16 +24,17 @@ class Promises:
         self._world = world
         self._ledger = ledger
         self._beginning = ledger.now()
-        self._is_punctual = scenario.max_running > 100 and scenario.catch_up_rate > 100
+        self._has_room = scenario.max_running > 100
 
     def check(self) -> None:
         """Between two steps: while no fault has come yet, everything is on time."""
         elapsed = (self._ledger.now() - self._beginning).total_seconds()
-        if not self._is_punctual or elapsed > self._scenario.calm_until:
+        if not self._has_room or elapsed > self._scenario.calm_until:
             return
         installed = {task for process in self._world.processes for task in process.tasks}
         for row in self._ledger.rows.values():
-            if row.task in installed:
+            is_backlog = row.execution_time < row.create_time
+            if row.task in installed and not is_backlog:
                 self._check_punctual(row)
 
     def _check_punctual(self, row: Instance) -> None:
@@ -42,7 +43,6 @@ class Promises:
         if row.state is State.PENDING or (
             row.state is State.RUNNING and (row.id, row.attempt) not in self._ledger.attempts
         ):
-            # What was to run long ago goes behind what is due now.
             since = max(row.execution_time, last, settled)
             if since + _PUNCTUAL < self._ledger.now():
                 self._ledger.violated("on time while nothing is wrong:", row.id, row.state)

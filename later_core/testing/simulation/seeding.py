@@ -60,6 +60,7 @@ class _Seeding:
             "cut": self._cut,
             "storm": self._storm,
             "slow": self._slow,
+            "hiccup": self._hiccup,
             "leave": self._leave,
             "join": self._join,
             "clock": self._clock,
@@ -101,7 +102,8 @@ class _Seeding:
         for id in rng.choices(list(self._due), k=rng.randint(0, 4)):
             self._add(self._moment(id), Abort(self._host(), id))
         for id in rng.choices(list(self._due), k=rng.randint(0, 4)):
-            self._add(self._moment(id), Reschedule(self._host(), id, self._delay()))
+            at = self._uniform(self._created[id], self._due[id] + 0.1)
+            self._add(at, Reschedule(self._host(), id, self._delay()))
         for id in rng.choices(list(self._due), k=rng.randint(0, 3)):
             self._add(self._moment(id), Retry(self._host(), id, self._delay()))
         for number in range(rng.choice((0, 0, 1, 1, 2))):
@@ -185,6 +187,12 @@ class _Seeding:
 
     def _slow(self, at: float, host: int) -> None:
         self._spell(at, host, Weather(delay=self._rng.choice((0.2, 0.6, 1.5))), 4.0)
+
+    def _hiccup(self, at: float, host: int) -> None:
+        """So short that nobody notices but who asks just then."""
+        requests = self._rng.choice((0.0, 0.9))
+        weather = Weather(loses_requests=requests, loses_answers=0.9 - requests)
+        self._spell(at, host, weather, 0.4)
 
     def _clock(self, at: float, host: int) -> None:
         self._add(at, SetWallClock(host, timedelta(seconds=self._rng.randint(-30, 30))))

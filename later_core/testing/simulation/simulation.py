@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,8 +24,6 @@ from later_core.testing.simulation.world import World
 _LONGEST_REST = 60.0
 #: How long nothing may happen at the end, in seconds.
 _SILENCE = 1.5
-
-StoreFactory = Callable[[Ledger, Rules], WatchedStore]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +54,15 @@ class Verdict:
         )
 
 
-def watched_store(ledger: Ledger, rules: Rules) -> WatchedStore:
-    """The store of a simulation where nothing is planted."""
-    return WatchedStore(ledger, rules.wrote)
+def simulate(seed: int, *, store: type[WatchedStore] = WatchedStore) -> Verdict:
+    """Play the scenario of a seed. The same seed gives the same history, line by line.
 
-
-def simulate(seed: int, *, store: StoreFactory = watched_store) -> Verdict:
-    """Play the scenario of a seed. The same seed gives the same history, line by line."""
+    With another ``store`` the checks can be tried on a fault of one's own.
+    """
     return play(scenario_of(seed), store=store)
 
 
-def play(scenario: Scenario, *, store: StoreFactory = watched_store) -> Verdict:
+def play(scenario: Scenario, *, store: type[WatchedStore] = WatchedStore) -> Verdict:
     """Play a scenario until it is over, or the first promise is broken."""
     clock = FakeClock(BEGINNING)
     clock.quiet_turns = 1  # there are no sockets to wait for
@@ -87,7 +83,7 @@ def play(scenario: Scenario, *, store: StoreFactory = watched_store) -> Verdict:
     )
 
 
-async def _play(scenario: Scenario, ledger: Ledger, store: StoreFactory) -> None:
+async def _play(scenario: Scenario, ledger: Ledger, store: type[WatchedStore]) -> None:
     clock = ledger.clock
     rules = Rules(
         ledger,
@@ -99,7 +95,7 @@ async def _play(scenario: Scenario, ledger: Ledger, store: StoreFactory) -> None
             scenario,
             ledger=ledger,
             rules=rules,
-            store=store(ledger, rules),
+            store=store(ledger, rules.wrote),
             clock=clock,
             tasks=tasks,
         )

@@ -1,0 +1,258 @@
+"""The simulation can fail: faults that are planted on purpose are found, each by some seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from later_core.engine.dispatcher import Dispatcher
+from later_core.engine.finisher import Finisher
+from later_core.engine.news import News
+from later_core.engine.runner import Runner
+from later_core.errors import StoreUnavailable
+from later_core.local.database_clock import DatabaseClock
+from later_core.local.lease import Lease
+from later_core.local.runs import Runs
+from later_core.local.window import Window
+from later_core.model.event import EventBatch
+from later_core.model.instance import Delivery, Instance
+from later_core.model.instant import EPOCH
+from later_core.model.state import State
+from later_core.ports.store import Aborted
+from later_core.service.instances import Instances
+from later_core.service.placement import place
+from later_core.service.subscriptions import Subscriptions
+from later_core.stores import memory_moves as moves
+from later_core.testing.simulation import simulate
+from later_core.testing.simulation.watched_store import WatchedStore
+
+#: Every fault is found by one of so many seeds.
+SEEDS = 400
+
+Patch = pytest.MonkeyPatch
+FAULTS: dict[str, Callable[[Patch], None] | type[WatchedStore]] = {}
+
+
+def planted(fault: Any) -> Any:
+    """A fault of the engine (a function that patches it) or of the store (a class)."""
+    FAULTS[fault.__name__] = fault
+    return fault
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_found(name: str, monkeypatch: Patch):
+    fault, store = FAULTS[name], WatchedStore
+    if isinstance(fault, type):
+        store = fault
+    else:
+        fault(monkeypatch)
+    for seed in range(SEEDS):
+        if not simulate(seed, store=store).is_good:
+            return
+    pytest.fail(f"{SEEDS} seeds have not found it")
+
+
+# -- the store ---------------------------------------------------------------------------------
+
+
+@planted
+class FinishWithoutFencing(WatchedStore):
+    def _finish_one(self, ending):
+        instance = self._instances[ending.id]
+        if instance.state is not State.RUNNING:
+            return super()._finish_one(ending)
+        self._write(moves.finished(instance, ending))
+        return True
+
+
+@planted
+class ClaimWithoutTheState(WatchedStore):
+    async def claim(self, ids, *, node, until):
+        await self._yield()
+        rows = [self._instances[id] for id in ids]
+        return [
+            self._write(moves.claimed(row, node=node)) for row in rows if not row.state.is_final
+        ]
+
+
+@planted
+class PullWithALowerBound(WatchedStore):
+    """The fault of the ancestor: a pull began one minute ago."""
+
+    async def due(self, *, since, **asked):
+        return await super().due(since=max(since or EPOCH, self._now()), **asked)
+
+
+@planted
+class RecoverTheLiving(WatchedStore):
+    async def recover(self, *, limit):
+        await self._yield()
+        return [self._write(moves.recovered(i, now=self._now())) for i in list(self._running())]
+
+
+@planted
+class RecoverNobody(WatchedStore):
+    async def recover(self, *, limit):
+        await self._yield()
+        return []
+
+
+@planted
+class AbortThatIsNotStored(WatchedStore):
+    async def abort(self, id):
+        await self._yield()
+        before = self._existing(id)
+        return Aborted(before, moves.aborted(before, now=self._now()))
+
+
+@planted
+class FeedThatSkips(WatchedStore):
+    async def follow(self, position):
+        async for batch in super().follow(position):
+            events = [event for event in batch.events if not event.position.endswith("7")]
+            yield EventBatch(events, batch.position)
+
+
+@planted
+class FeedThatRepeats(WatchedStore):
+    async def follow(self, position):
+        async for batch in super().follow(position):
+            yield EventBatch([*batch.events, *batch.events[-1:]], batch.position)
+
+
+@planted
+def attempts_that_are_not_counted(patch: Patch) -> None:
+    claimed = moves.claimed
+    patch.setattr(
+        moves, "claimed", lambda i, node: replace(claimed(i, node=node), attempt=max(1, i.attempt))
+    )
+
+
+@planted
+def at_most_once_that_is_retried(patch: Patch) -> None:
+    recovered = moves.recovered
+
+    def forgetful(instance: Instance, *, now: Any) -> Instance:
+        after = recovered(replace(instance, delivery=Delivery.AT_LEAST_ONCE), now=now)
+        return replace(after, delivery=instance.delivery)
+
+    patch.setattr(moves, "recovered", forgetful)
+
+
+# -- the engine --------------------------------------------------------------------------------
+
+
+@planted
+def trust_in_the_nodes_own_clock(patch: Patch) -> None:
+    patch.setattr(
+        DatabaseClock,
+        "now_ms",
+        lambda self: (self._clock.now() - EPOCH).total_seconds() * 1000,
+    )
+
+
+@planted
+def a_lease_that_is_ignored(patch: Patch) -> None:
+    patch.setattr(Lease, "is_held", property(lambda self: True))
+
+
+@planted
+def a_fence_that_stops_nothing(patch: Patch) -> None:
+    patch.setattr(Runs, "stop_all", lambda self, reason: None)
+
+
+@planted
+def a_failed_claim_that_is_not_put_back(patch: Patch) -> None:
+    patch.setattr(Window, "put_back", lambda self, entries, *, now_ms: None)
+
+
+@planted
+def lost_claims_that_are_not_handed_back(patch: Patch) -> None:
+    async def forget(self: Any) -> None:
+        self._failures = 0
+        self._looked_at = self._clock.monotonic()
+
+    patch.setattr(Dispatcher, "_hand_back_lost_claims", forget)
+
+
+@planted
+def handing_back_while_claims_are_under_way(patch: Patch) -> None:
+    reserve = Runs.reserve
+
+    def hasty(self: Any, count: int) -> None:
+        reserve(self, count)
+        self.no_claims.set()
+
+    patch.setattr(Runs, "reserve", hasty)
+
+
+@planted
+def a_start_without_waiting_for_its_time(patch: Patch) -> None:
+    async def at_once(self: Any, instance: Instance) -> None:
+        return
+
+    patch.setattr(Runner, "_hold", at_once)
+
+
+@planted
+def an_abort_that_does_not_stop_the_run(patch: Patch) -> None:
+    patch.setattr(Runs, "abort", lambda self, aborted, *, node: None)
+
+
+@planted
+def an_end_that_is_given_up_at_the_first_error(patch: Patch) -> None:
+    async def once(self: Any, endings: Sequence[Any]) -> Any:
+        return await self._store.finish(endings)
+
+    patch.setattr(Finisher, "_write", once)
+
+
+@planted
+def news_of_other_nodes_that_nobody_reads(patch: Patch) -> None:
+    patch.setattr(News, "take", lambda self, event: None)
+
+
+@planted
+def a_doubt_that_leads_to_nothing(patch: Patch) -> None:
+    patch.setattr(Window, "doubt", lambda self: None)
+
+
+# -- the services ------------------------------------------------------------------------------
+
+
+@planted
+def an_offer_that_is_lost_after_a_reschedule(patch: Patch) -> None:
+    reschedule = Instances._reschedule
+
+    async def forgetful(self: Any, id: str, *args: Any) -> Instance:
+        instance = await reschedule(self, id, *args)
+        self._window.discard(id)
+        return instance
+
+    patch.setattr(Instances, "_reschedule", forgetful)
+
+
+@planted
+def a_create_that_is_acknowledged_without_the_write(patch: Patch) -> None:
+    create = Instances.create
+
+    async def rash(self: Any, request: Any) -> Instance:
+        try:
+            return await create(self, request)
+        except StoreUnavailable:
+            return place(request, now=self._database_clock.now())
+
+    patch.setattr(Instances, "create", rash)
+
+
+@planted
+def a_resume_token_that_is_ignored(patch: Patch) -> None:
+    watch = Subscriptions.watch
+
+    def forgetful(self: Any, filter: Any, *, resume_token: Any, include_existing: bool) -> Any:
+        return watch(self, filter, resume_token=None, include_existing=include_existing)
+
+    patch.setattr(Subscriptions, "watch", forgetful)

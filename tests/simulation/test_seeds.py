@@ -1,0 +1,25 @@
+"""The promises hold on every seed of the ordinary run, and on each that ever failed."""
+
+import pytest
+
+from later_core.testing.simulation import simulate
+
+SEEDS = 1000
+CHUNK = 50
+
+#: Seeds that have failed, each with what it found. A seed stands for a scenario only as long as
+#: the seeding stays as it is: what was found has a test of its own in the folder that it belongs to.
+REGRESSIONS: dict[int, str] = {}
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_every_promise_is_kept(first: int):
+    for seed in range(first, first + CHUNK):
+        verdict = simulate(seed)
+        assert verdict.is_good, verdict.report()
+
+
+@pytest.mark.parametrize("seed", REGRESSIONS)
+def test_what_once_failed_holds(seed: int):
+    verdict = simulate(seed)
+    assert verdict.is_good, verdict.report()
