@@ -96,6 +96,7 @@ class Seen:
     name: str
     changes: list[Change | None] = field(default_factory=list)
     last: dict[str, int] = field(default_factory=dict)
+    is_resynced: bool = False
     #: How often it came back with its token.
     resumed: int = 0
 
@@ -103,6 +104,7 @@ class Seen:
         """One more event."""
         if event.instance is None:
             self.changes.append(None)
+            self.is_resynced = True
             return
         change = Change.of(event.instance, to_millis(event.event_time))
         self.changes.append(change)

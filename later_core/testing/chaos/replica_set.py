@@ -143,15 +143,17 @@ class ReplicaSet:
         await until("a primary", there_is_one, _READY_SECONDS)
         return found[0]
 
-    async def read(self, database: str, collection: str) -> list[Document]:
-        """Every document, from the primary, durable changes only."""
+    async def read(
+        self, database: str, collection: str, query: Document | None = None
+    ) -> list[Document]:
+        """Every document that matches, from the primary, durable changes only."""
         primary = await self.primary()
 
         def documents() -> list[Document]:
             with primary.client() as client:
                 concern = pymongo.read_concern.ReadConcern("majority")
                 held = client[database].get_collection(collection, read_concern=concern)
-                return list(held.find())
+                return list(held.find(query))
 
         return await asyncio.to_thread(documents)
 

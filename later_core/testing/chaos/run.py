@@ -33,6 +33,7 @@ from later_core.testing.chaos.waiting import CLOCK, until
 _BEGIN_SECONDS = 60.0
 _REST_SECONDS = 180.0
 _TOLD_SECONDS = 60.0
+_NOT_ENDED: Document = {"state": {"$in": ["PENDING", "RUNNING"]}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,27 +166,24 @@ async def _at_rest(replica_set: ReplicaSet, seen: Sequence[Seen]) -> dict[str, C
     """What is stored once everything has ended, and the subscribers have been told so, or the time
     for either is over (then the verdict says what is missing).
     """
-    stored: dict[str, Change] = {}
 
     async def all_ended() -> bool:
-        documents = await replica_set.read(DATABASE, "instances")
-        stored.update((change.id, change) for change in map(_change, documents))
-        return all(change.state.is_final for change in stored.values())
+        return not await replica_set.read(DATABASE, "instances", _NOT_ENDED)
 
     async def all_told() -> bool:
         return all(
-            None in each.changes or each.last.get(id, 0) >= change.revision
+            each.is_resynced or each.last.get(id, 0) >= change.revision
             for each in seen
             for id, change in stored.items()
         )
 
-    for what, holds, seconds in (
-        ("nothing is pending or running", all_ended, _REST_SECONDS),
-        ("every subscriber knows", all_told, _TOLD_SECONDS),
-    ):
-        # What is not so in time is counted one by one in the verdict.
-        with suppress(TimeoutError):
-            await until(what, holds, seconds)
+    # What is not so in time is counted one by one in the verdict.
+    with suppress(TimeoutError):
+        await until("nothing is pending or running", all_ended, _REST_SECONDS)
+    documents = await replica_set.read(DATABASE, "instances")
+    stored = {change.id: change for change in map(_change, documents)}
+    with suppress(TimeoutError):
+        await until("every subscriber knows", all_told, _TOLD_SECONDS)
     return stored
 
 
