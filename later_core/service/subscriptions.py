@@ -101,9 +101,12 @@ class Subscriptions:
             if position is None:
                 position = start
             if position < start:
-                async with aclosing(self._seam(filter, position, start)) as seam:
-                    async for batch in seam:
-                        yield batch
+                try:
+                    async with aclosing(self._seam(filter, position, start)) as seam:
+                        async for batch in seam:
+                            yield batch
+                except HistoryLost:
+                    yield EventBatch([self._resync(start)], start)
                 position = start
             async with aclosing(self._from_hub(subscription.take, position)) as news:
                 async for batch in news:

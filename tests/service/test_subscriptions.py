@@ -195,6 +195,23 @@ async def test_lost_history_is_told_as_a_resync_never_silently_skipped():
             assert summary(events) == expected(50, 51)
 
 
+async def test_history_lost_before_the_present_was_reached_is_told_as_a_resync_too():
+    desk = Desk()
+    async with desk.open():
+        async with aclosing(desk.watch()) as watch:
+            token = (await anext(watch)).position
+        await desk.change(1)
+        async with aclosing(desk.watch(token=token)) as watch:
+            assert summary((await anext(watch)).events) == expected(0, 1)
+            await desk.change(1)
+            desk.store.forget_history()
+            batch = await anext(watch)
+            assert [event.type for event in batch.events] == [EventType.RESYNC]
+            await desk.change(1)
+            events, _ = await take(watch, 2)
+            assert summary(events) == expected(2, 3)
+
+
 async def test_a_subscriber_too_slow_is_told_its_last_token_and_can_go_on_from_there():
     desk = Desk(max_events=20)
     async with desk.open():
