@@ -127,12 +127,16 @@ async def _rest(world: World, ledger: Ledger, promises: Promises) -> None:
     clock = ledger.clock
     world.heal(Start(host=9, tasks=TASKS, skew=timedelta(seconds=7), offset=1e6))
     deadline = clock.monotonic() + _LONGEST_REST
-    while not ledger.violations and not promises.are_all_settled():
+    while not ledger.violations:
+        if promises.are_all_settled():
+            # What is still on its way may stir it up again.
+            await clock.advance(_SILENCE)
+            if promises.are_all_settled():
+                break
         if clock.monotonic() >= deadline:
             promises.say_what_is_open()
             return
         await clock.advance(0.5)
-    await clock.advance(_SILENCE)
     promises.check_end()
 
 
