@@ -63,6 +63,10 @@ class Window:
         """Whether an instance due then belongs into the window."""
         return due_ms <= self.horizon_ms
 
+    def due_of(self, id: str) -> int | None:
+        """When the instance is due as far as is known here, None where it is not held."""
+        return self._due.get(id)
+
     def offer(self, due_ms: int, id: str, *, now_ms: float) -> bool:
         """Take an entry in, or move the one of this id; False when there was no room.
 

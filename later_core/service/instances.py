@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -55,6 +56,9 @@ class Instances:
         # Concurrent single creates travel together; batches are batches already.
         self._inserts: Group[Instance, InsertResult] = Group(store.insert, limit=1000, in_flight=2)
         self._changes = Changes()
+        #: How many reschedules of an instance are under way, by id; and whether ever two at once.
+        self._rescheduling: Counter[str] = Counter()
+        self._overlapping: set[str] = set()
 
     async def __aenter__(self) -> Self:
         await self._inserts.__aenter__()
@@ -153,7 +157,7 @@ class Instances:
         return await self._changes.carry(self._reschedule(id, due, revision))
 
     async def _reschedule(self, id: str, due: datetime, revision: int | None) -> Instance:
-        with self._doubting():
+        with self._doubting(), self._overtaking(id):
             instance = await self._store.reschedule(id, due, revision=revision)
         # The old entry is at most a claim that fails; but it would hide the new one.
         self._window.discard(id)
@@ -185,6 +189,22 @@ class Instances:
         except StoreUnavailable:
             self._window.doubt()
             raise
+
+    @contextmanager
+    def _overtaking(self, id: str) -> Iterator[None]:
+        """Two reschedules at once may be answered in another order than they were carried out."""
+        if self._rescheduling[id]:
+            self._overlapping.add(id)
+        self._rescheduling[id] += 1
+        try:
+            yield
+        finally:
+            if id in self._overlapping:
+                self._window.doubt()
+            self._rescheduling[id] -= 1
+            if not self._rescheduling[id]:
+                del self._rescheduling[id]
+                self._overlapping.discard(id)
 
     async def _insert(self, placed: Instance) -> Instance | LaterError:
         with self._doubting():
