@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from later_core.model.state import State
 from later_core.testing.chaos.account import Account, Change
-from later_core.testing.chaos.verdict import History, is_taken, takeovers
+from later_core.testing.chaos.verdict import History, is_taken, takeovers, undisturbed
 
 
 def figures(account: Account) -> Mapping[str, str]:
@@ -14,6 +14,7 @@ def figures(account: Account) -> Mapping[str, str]:
     acknowledged = account.acknowledged
     aborts = [abort.previous for abort in acknowledged.aborts.values()]
     history = History(account)
+    taken = takeovers(account, history)
     starts = [noted for noted in account.ledger if noted.what == "start"]
     states = [change.state for change in account.stored.values()]
     seen = account.seen
@@ -36,9 +37,8 @@ def figures(account: Account) -> Mapping[str, str]:
         "events of each subscriber": ", ".join(f"{len(each.changes):,}" for each in seen),
         "resumed with a token": ", ".join(f"{each.resumed}" for each in seen),
         "RESYNC": ", ".join(f"{each.changes.count(None)}" for each in seen),
-        "seconds from a node's kill to the last takeover (longest, median)": _takeovers(
-            account, history
-        ),
+        "kills with work in hand: seconds to its last takeover (median, longest)": _spread(taken),
+        "the same, of those while MongoDB was well": _spread(undisturbed(account, taken)),
         "starts in the calm at the end: lateness in ms (median, longest)": _calm_lateness(
             account, history
         ),
@@ -50,11 +50,11 @@ def _was_taken(before: Change | None, after: Change) -> bool:
     return before is not None and is_taken(before, after)
 
 
-def _takeovers(account: Account, history: History) -> str:
-    seconds = sorted(takeovers(account, history).values())
+def _spread(by_process: Mapping[int, float]) -> str:
+    seconds = sorted(by_process.values())
     if not seconds:
         return "none"
-    return f"{seconds[-1]:.1f}, {seconds[len(seconds) // 2]:.1f}"
+    return f"{len(seconds)}: {seconds[len(seconds) // 2]:.1f}, {seconds[-1]:.1f}"
 
 
 def _calm_lateness(account: Account, history: History) -> str:

@@ -176,15 +176,22 @@ def _aborted_silently(account: Account, _: History) -> Found:
 
 
 def _taken_late(account: Account, history: History) -> Found:
-    for pid, seconds in takeovers(account, history).items():
-        killed = account.killed[pid]
-        until = killed + int(seconds * 1e9)
-        disturbed = any(
-            begun < until and killed < ended + _SETTLED_NS
+    for pid, seconds in undisturbed(account, takeovers(account, history)).items():
+        if seconds > 2 * account.lease_seconds:
+            yield f"process {pid}: the last attempt was taken {seconds:.1f} s after its kill"
+
+
+def undisturbed(account: Account, seconds: Mapping[int, float]) -> dict[int, float]:
+    """Those takeovers, by process, during which MongoDB was well."""
+    return {
+        pid: took
+        for pid, took in seconds.items()
+        if not any(
+            begun < account.killed[pid] + int(took * 1e9)
+            and account.killed[pid] < ended + _SETTLED_NS
             for begun, ended in account.database_troubles
         )
-        if seconds > 2 * account.lease_seconds and not disturbed:
-            yield f"process {pid}: the last attempt was taken {seconds:.1f} s after its kill"
+    }
 
 
 def takeovers(
