@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from later_core.testing.simulation import scenario_of, simulate
 from later_core.testing.simulation.__main__ import main
 
-SEEDS = range(40)
+SEEDS = range(20)
 
 
 def test_the_same_seed_gives_the_same_history_twice():
@@ -41,7 +41,7 @@ def test_seeds_differ():
 
 
 def test_every_kind_of_step_comes_up():
-    kinds = {type(step).__name__ for seed in range(100) for _, step in scenario_of(seed).steps}
+    kinds = {type(step).__name__ for seed in range(200) for _, step in scenario_of(seed).steps}
     assert kinds == {
         "Abort",
         "Crash",
@@ -76,7 +76,7 @@ def test_a_failing_seed_is_shown_with_its_history_and_its_replay(monkeypatch: py
     from later_core.local.lease import Lease
 
     monkeypatch.setattr(Lease, "is_held", property(lambda self: True))
-    answer = CliRunner().invoke(main, ["--seeds", "150"])
+    answer = CliRunner().invoke(main, ["--seeds", "20"])
     assert answer.exit_code == 1
     assert "VIOLATED: " in answer.output
     assert "wrote i0 r1 PENDING" in answer.output

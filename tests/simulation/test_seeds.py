@@ -9,7 +9,9 @@ CHUNK = 50
 
 #: Seeds that have failed, each with what it found. A seed stands for a scenario only as long as
 #: the seeding stays as it is: what was found has a test of its own in the folder that it belongs to.
-REGRESSIONS: dict[int, str] = {}
+REGRESSIONS = {
+    1309: "a watch ended with HistoryLost between the catching up and the present",
+}
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
