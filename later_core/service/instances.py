@@ -182,12 +182,18 @@ class Instances:
         return instance
 
     @contextmanager
-    def _doubting(self) -> Iterator[None]:
-        """A write whose answer was lost may have left something pending that nobody offers."""
+    def _doubting(self, *created: Instance) -> Iterator[None]:
+        """A write whose answer was lost may have left something pending that nobody offers.
+
+        What was to be ``created`` is offered here and now, stored or not: other nodes leave what is
+        due at once to the node that created it.
+        """
         try:
             yield
         except StoreUnavailable:
             self._window.doubt()
+            for instance in created:
+                self._offer(instance)
             raise
 
     @contextmanager
@@ -207,12 +213,12 @@ class Instances:
                 self._overlapping.discard(id)
 
     async def _insert(self, placed: Instance) -> Instance | LaterError:
-        with self._doubting():
+        with self._doubting(placed):
             result = await self._inserts.submit(placed)
         return self._answer(result)
 
     async def _insert_many(self, placed: Sequence[Instance]) -> Sequence[Instance | LaterError]:
-        with self._doubting():
+        with self._doubting(*placed):
             results = await self._store.insert(placed)
         return [self._answer(result) for result in results]
 
