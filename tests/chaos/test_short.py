@@ -21,7 +21,8 @@ RATES = Rates(creates=3.0, batch=5, aborts=2.0, reschedules=2.0, retries=0.5)
 
 @pytest.mark.timeout(420)
 async def test_the_promises_hold_through_every_fault(tmp_path: Path) -> None:
-    report = await chaos(Plan(seed=SEED, calm_seconds=2, rates=RATES), tmp_path / "chaos")
+    plan = Plan(seed=SEED, lease_seconds=1.5, calm_seconds=2, rates=RATES)
+    report = await chaos(plan, tmp_path / "chaos")
 
     print(table(report))  # noqa: T201 -- shown where the run fails, or with -rP
     # Other tests run beside this one, so that how fast it goes is left to the long form.

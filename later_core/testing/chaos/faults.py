@@ -77,7 +77,7 @@ class Faults:
 
         async def side(faults: Mapping[str, Fault]) -> None:
             for name, fault in _shuffled(faults, self._chance).items():
-                await self._befall(name, fault, pause=1.0)
+                await self._befall(name, fault, pause=0.3)
 
         async with asyncio.TaskGroup() as group:
             group.create_task(side(self.of_nodes))
