@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from later_core.model.instance import Instance
+from later_core.model.value import value
 
 
 class EventType(StrEnum):
@@ -21,7 +22,7 @@ class EventType(StrEnum):
     RESYNC = "RESYNC"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Event:
     """One change. ``instance`` is as it was after the change (None for RESYNC only).
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from later_core.model.retry import NO_RETRY, RetryPolicy
 from later_core.model.state import State
+from later_core.model.value import value
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
@@ -32,7 +33,7 @@ class InstanceError:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NewInstance:
     """What a client asks to be created, checked but not yet placed in time.
 
@@ -52,7 +53,7 @@ class NewInstance:
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Instance:
     """One planned execution of a task, as it was at one revision. All instants are UTC.
 

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from later_core.model.instance import InstanceError
 from later_core.model.state import State
+from later_core.model.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Succeeded:
     """The task's code returned. ``note`` says what was kept back (a result over the limit)."""
 
@@ -38,7 +39,7 @@ class HandedBack:
 Outcome = Succeeded | Failed | HandedBack
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Ending:
     """The end of one attempt, to be written only by the owner of that very attempt (fencing).
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 import protovalidate
 from google.protobuf.message import Message
 
 from later_core.errors import FieldViolation, InvalidRequest
+from later_core.model.instant import EARLIEST, LATEST, to_millis
+from later_core.model.limits import DURATION_MAX, ID_MAX_LENGTH, PARAMETERS_MAX_BYTES
 from later_core.model.retry import NO_RETRY
 from later_core.rpc.convert import from_retry
 from later_core.rpc.v1 import later_pb2 as pb
@@ -15,6 +20,12 @@ _VALIDATOR = protovalidate.Validator()
 
 #: Of larger requests only the first violation is told, bytes.
 _EXPLAINED_MAX_BYTES = 64 * 1024
+
+_DELIVERIES = frozenset(pb.Delivery.values())
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+=-]*")
+_FIRST_SECOND = to_millis(EARLIEST) // 1000
+_END_SECOND = to_millis(LATEST) // 1000
+_LONGEST_SECONDS = int(DURATION_MAX.total_seconds())
 
 
 def check(message: Message) -> None:
@@ -26,6 +37,9 @@ def check(message: Message) -> None:
         InvalidRequest: with every violation found.
 
     """
+    create = message if isinstance(message, pb.CreateInstanceRequest) else None
+    if create is not None and _is_plainly_right(create):
+        return
     found = _VALIDATOR.collect_violations(message, fail_fast=True)
     if found:
         # A flood of wrong items would cost more to explain than its answer could hold.
@@ -36,8 +50,41 @@ def check(message: Message) -> None:
         for violation in (explain(violation, message) for violation in found):
             violations.setdefault(violation.field, violation)
         raise InvalidRequest(list(violations.values()))
-    if isinstance(message, pb.CreateInstanceRequest) and message.HasField("retry"):
-        _check_backoffs(message.retry)
+    if create is not None and create.HasField("retry"):
+        _check_backoffs(create.retry)
+
+
+def _is_plainly_right(request: pb.CreateInstanceRequest) -> bool:
+    """Whether a create keeps every rule, told at a glance; False says nothing.
+
+    Most creates are plain, and the rules of the proto take 5 microseconds of each. What passes here
+    passes there: a test compares the two.
+    """
+    has = request.HasField
+    if has("retry") or has("timeout") or has("start_deadline") or request.labels:
+        return False
+    match request.WhichOneof("due"):
+        case "execution_time":
+            due = request.execution_time
+            is_right = _FIRST_SECOND <= due.seconds < _END_SECOND and due.nanos >= 0
+        case "delay":
+            delay = request.delay
+            is_right = 0 <= delay.seconds < _LONGEST_SECONDS and delay.nanos >= 0
+        case _:
+            is_right = True
+    return (
+        is_right
+        and request.delivery in _DELIVERIES
+        and len(request.parameters) <= PARAMETERS_MAX_BYTES
+        and _is_task_name(request.task)
+        and (not (id := request.id) or (len(id) <= ID_MAX_LENGTH and _ID.fullmatch(id) is not None))
+    )
+
+
+@lru_cache(maxsize=1024)
+def _is_task_name(task: str) -> bool:
+    """Whether the rules of the proto let this name pass: few names are asked for again and again."""
+    return not _VALIDATOR.collect_violations(pb.CreateInstanceRequest(task=task), fail_fast=True)
 
 
 def prefixed(error: InvalidRequest, prefix: str) -> InvalidRequest:

@@ -15,7 +15,7 @@ taken      which call of ``recover`` or ``reclaim`` took it from its node
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -57,28 +57,47 @@ def to_document(instance: Instance) -> Document:
         "bucket": bucket_of(instance.id),
         "fingerprint": instance.fingerprint,
     }
-    for field, value in _what_may_be_missing(instance):
-        if value is not None:
-            document[field] = value
+    if instance.parameters:
+        document["parameters"] = instance.parameters
+    document.update(_policies(instance))
+    document.update(_course(instance))
     return document
 
 
-def _what_may_be_missing(i: Instance) -> Sequence[tuple[str, Any]]:
-    return (
-        ("parameters", i.parameters or None),
-        ("uncounted_attempts", i.uncounted_attempts or None),
-        ("retry", None if i.retry == NO_RETRY else retry_document(i.retry)),
-        ("timeout", duration_field(i.timeout)),
-        ("start_deadline", duration_field(i.start_deadline)),
-        ("delivery", None if i.delivery is Delivery.AT_LEAST_ONCE else i.delivery.value),
-        ("labels", [label_of(key, value) for key, value in i.labels.items()] or None),
-        ("schedule_id", i.schedule_id),
-        ("node", i.node),
-        ("start_time", i.start_time),
-        ("finish_time", i.finish_time),
-        ("result", result_field(i.result)),
-        ("error", error_field(i.error)),
-    )
+def _policies(i: Instance) -> Document:
+    """What the client may have asked for beside the task. Most ask for nothing: the path of every create."""
+    fields: Document = {}
+    if i.retry is not NO_RETRY and i.retry != NO_RETRY:
+        fields["retry"] = retry_document(i.retry)
+    if i.timeout is not None:
+        fields["timeout"] = duration_field(i.timeout)
+    if i.start_deadline is not None:
+        fields["start_deadline"] = duration_field(i.start_deadline)
+    if i.delivery is not Delivery.AT_LEAST_ONCE:
+        fields["delivery"] = i.delivery.value
+    if i.labels:
+        fields["labels"] = [label_of(key, value) for key, value in i.labels.items()]
+    if i.schedule_id is not None:
+        fields["schedule_id"] = i.schedule_id
+    return fields
+
+
+def _course(i: Instance) -> Document:
+    """What has become of it; nothing yet when it is new."""
+    fields: Document = {}
+    if i.uncounted_attempts:
+        fields["uncounted_attempts"] = i.uncounted_attempts
+    if i.node is not None:
+        fields["node"] = i.node
+    if i.start_time is not None:
+        fields["start_time"] = i.start_time
+    if i.finish_time is not None:
+        fields["finish_time"] = i.finish_time
+    if i.result:
+        fields["result"] = result_field(i.result)
+    if i.error is not None:
+        fields["error"] = error_field(i.error)
+    return fields
 
 
 def duration_field(duration: timedelta | None) -> int | None:
@@ -113,32 +132,33 @@ def to_instance(document: Document) -> Instance:
         UnreadableRecord: a field is missing, or not of its type.
 
     """
+    get = document.get
     try:
         return Instance(
             id=_checked(document["_id"], str),
             task=_checked(document["task"], str),
             execution_time=_instant(document["execution_time"]),
             create_time=_instant(document["create_time"]),
-            parameters=_checked(document.get("parameters") or b"", bytes),
+            parameters=_checked(get("parameters") or b"", bytes),
             state=_STATES[document["state"]],
-            attempt=int(_checked(document["attempt"], int)),
-            uncounted_attempts=int(_checked(document.get("uncounted_attempts") or 0, int)),
-            revision=int(_checked(document["revision"], int)),
-            retry=_retry(document.get("retry")),
-            timeout=_duration(document.get("timeout")),
-            start_deadline=_duration(document.get("start_deadline")),
-            delivery=_DELIVERIES[document.get("delivery") or "AT_LEAST_ONCE"],
-            labels=_labels(document.get("labels")),
-            schedule_id=_optional(document.get("schedule_id"), str),
-            fingerprint=_checked(document.get("fingerprint") or b"", bytes),
-            node=_optional(document.get("node"), str),
-            start_time=_optional_instant(document.get("start_time")),
-            finish_time=_optional_instant(document.get("finish_time")),
-            result=_checked(document.get("result") or b"", bytes),
-            error=_error(document.get("error")),
+            attempt=_whole(document["attempt"]),
+            uncounted_attempts=_whole(get("uncounted_attempts") or 0),
+            revision=_whole(document["revision"]),
+            retry=NO_RETRY if (retry := get("retry")) is None else _retry(retry),
+            timeout=None if (timeout := get("timeout")) is None else _duration(timeout),
+            start_deadline=None if (late := get("start_deadline")) is None else _duration(late),
+            delivery=_DELIVERIES[get("delivery") or "AT_LEAST_ONCE"],
+            labels=_labels(labels) if (labels := get("labels")) else NO_LABELS,
+            schedule_id=_optional(get("schedule_id"), str),
+            fingerprint=_checked(get("fingerprint") or b"", bytes),
+            node=_optional(get("node"), str),
+            start_time=None if (start := get("start_time")) is None else _instant(start),
+            finish_time=None if (finish := get("finish_time")) is None else _instant(finish),
+            result=_checked(get("result") or b"", bytes),
+            error=None if (error := get("error")) is None else _error(error),
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UnreadableRecord(f"{type(error).__name__}: {error}") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as wrong:
+        raise UnreadableRecord(f"{type(wrong).__name__}: {wrong}") from wrong
 
 
 def readable(document: Document) -> Instance | None:
@@ -177,19 +197,17 @@ def _instant(value: Any) -> datetime:
     return to_instant(value)
 
 
-def _optional_instant(value: Any) -> datetime | None:
-    return None if value is None else _instant(value)
+def _whole(value: Any) -> int:
+    return value if value.__class__ is int else int(_checked(value, int))
 
 
-def _duration(value: Any) -> timedelta | None:
-    return None if value is None else timedelta(microseconds=_checked(value, int))
+def _duration(value: Any) -> timedelta:
+    return timedelta(microseconds=_checked(value, int))
 
 
 def _retry(value: Any) -> RetryPolicy:
-    if value is None:
-        return NO_RETRY
     return RetryPolicy(
-        max_attempts=int(_checked(value["max_attempts"], int)),
+        max_attempts=_whole(value["max_attempts"]),
         min_backoff=timedelta(microseconds=_checked(value["min_backoff"], int)),
         max_backoff=timedelta(microseconds=_checked(value["max_backoff"], int)),
         multiplier=float(value["multiplier"]),
@@ -197,14 +215,10 @@ def _retry(value: Any) -> RetryPolicy:
 
 
 def _labels(value: Any) -> Any:
-    if not value:
-        return NO_LABELS
     return dict(label.split("=", 1) for label in _checked(value, list))
 
 
-def _error(value: Any) -> InstanceError | None:
-    if value is None:
-        return None
+def _error(value: Any) -> InstanceError:
     return InstanceError(
         reason=_checked(value["reason"], str), message=_checked(value["message"], str)
     )
