@@ -183,11 +183,12 @@ async def node(
         "feeder": feeder.run,
         "follower": follower.run,
         "recorder": recorder.run,
+        "holder": runner.holder.run,
         "deadlines": runner.deadlines.run,
         "drainer": drainer.run,
         "aborted": runner.call_back_aborted,
     }
-    watchdog = Watchdog(clock=clock) if watch_loop else None
+    watchdog = Watchdog(clock=clock, name_of=runner.name_of) if watch_loop else None
     if watchdog:
         loops["watchdog"] = watchdog.run
     if not await patiently("join", keeper.join, clock, stop):

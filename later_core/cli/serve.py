@@ -18,7 +18,7 @@ from later_core.settings import Settings, assignments, flag_name
 from later_core.telemetry import configure_logging
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from later_core.catalog import Catalog
 
@@ -64,8 +64,7 @@ def serve(assigned: Sequence[str], config: Path | None, **flags: str | None) -> 
     if settings.nodes > 1:
         code = run(_until_signalled(_several(settings, catalog, given, config)))
         raise click.exceptions.Exit(code)
-    catalog.collect(settings.plugins)
-    run(_until_signalled(_one(settings, catalog)))
+    _run_node(catalog, settings, _until_signalled(_one(settings, catalog)))
 
 
 def serve_one(
@@ -75,8 +74,15 @@ def serve_one(
     catalog, settings = prepare(given, config)
     configure_logging(verbose=settings.verbose, format=settings.log_format, stream=sys.stderr)
     structlog.contextvars.bind_contextvars(process=os.getpid())
+    serving = _one(settings, catalog, shares_port=True)
+    _run_node(catalog, settings, _until_signalled(serving, say_ready))
+
+
+def _run_node(catalog: Catalog, settings: Settings, serving: Coroutine[Any, Any, int]) -> None:
+    from later_core.app.event_loop import new_event_loop
+
     catalog.collect(settings.plugins)
-    run(_until_signalled(_one(settings, catalog, shares_port=True), say_ready))
+    run(serving, new_event_loop)
 
 
 def _one(settings: Settings, catalog: Catalog, *, shares_port: bool = False) -> _Serving:

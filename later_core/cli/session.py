@@ -43,9 +43,13 @@ def ending_signals() -> Iterator[signal.Signals]:
         yield signal.SIGHUP
 
 
-def run(work: Coroutine[Any, Any, _T]) -> _T:
+def run(
+    work: Coroutine[Any, Any, _T],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> _T:
     """Run to the end; on Ctrl-C the work is cancelled, cleans up, and the command exits with 130."""
     try:
-        return asyncio.run(work)
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(work)
     except KeyboardInterrupt:
         raise click.exceptions.Exit(INTERRUPTED) from None

@@ -15,7 +15,7 @@ from later_core.local.grouping import Group
 from later_core.local.intake import Intake
 from later_core.local.runs import was_aborted_running
 from later_core.model.instance import Delivery, Instance
-from later_core.model.instant import round_up
+from later_core.model.instant import from_millis, round_up
 from later_core.model.outcome import Ending, Failed, HandedBack, Outcome, Succeeded
 from later_core.model.state import State
 from later_core.ports.clock import Clock
@@ -85,9 +85,12 @@ class Finisher:
         self._gives_up_at = self._clock.monotonic() + seconds
 
     async def finish(
-        self, instance: Instance, outcome: Outcome, *, start_time: datetime | None
+        self, instance: Instance, outcome: Outcome, *, start_ms: float | None
     ) -> Ending | None:
         """Write the end of the attempt; answers it, or None when the attempt was no longer ours.
+
+        ``start_ms`` is when the task's code began, in milliseconds since the Unix epoch, None if it
+        never did.
 
         While the database is away this waits for it: the outcome is known and must not be lost.
 
@@ -95,7 +98,12 @@ class Finisher:
             StoreUnavailable: the node shuts down and cannot wait any longer; the attempt is then
                 recovered like that of a dead node.
         """
-        ending = ending_of(instance, outcome, now=self._database_clock.now(), start_time=start_time)
+        ending = ending_of(
+            instance,
+            outcome,
+            now=from_millis(int(self._database_clock.now_ms())),
+            start_time=None if start_ms is None else from_millis(int(start_ms)),
+        )
         accepted = await self._group.submit(ending)
         if not accepted:
             _log.info("ending refused", instance=instance.id, attempt=instance.attempt)

@@ -9,6 +9,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -34,9 +35,10 @@ class Invocation:
         Only the attempt's own cancellation passes; every other exception is an outcome.
         """
         try:
-            if inspect.iscoroutinefunction(task.run):
+            if _is_async(task.run):
                 began()
-                value = await task.run(context)
+                value: Any = task.run(context)
+                value = await value
             else:
                 value = await self._in_thread(task.run, context, began)
         except BaseException as error:
@@ -47,10 +49,12 @@ class Invocation:
 
     async def callback(self, callback: Callable[..., Any], context: Context, *args: Any) -> None:
         """``on_success``, ``on_fail`` or ``on_abort``; what it raises is logged and changes nothing."""
+        if _is_inherited(callback):
+            return
         try:
-            if inspect.iscoroutinefunction(callback):
+            if _is_async(callback):
                 await callback(context, *args)
-            elif not _is_inherited(callback):
+            else:
                 await self._in_thread(callback, context, lambda: None, *args)
         except BaseException as error:
             if _is_ours(error):
@@ -78,6 +82,16 @@ class Invocation:
         return await value if inspect.isawaitable(value) else value
 
 
+def _is_async(method: Callable[..., Any]) -> bool:
+    return _is_async_function(getattr(method, "__func__", method))
+
+
+@lru_cache(maxsize=1024)
+def _is_async_function(function: Callable[..., Any]) -> bool:
+    """Looked at once: it is asked at every attempt."""
+    return inspect.iscoroutinefunction(function)
+
+
 def _is_ours(error: BaseException) -> bool:
     """Whether the error was meant for the node: its own cancellation, or Ctrl-C.
 
@@ -90,7 +104,7 @@ def _is_ours(error: BaseException) -> bool:
 
 
 def _is_inherited(callback: Callable[..., Any]) -> bool:
-    """Whether it is the empty one of ``Task``: not worth a thread."""
+    """Whether it is the empty one of ``Task``: not worth a thread, nor a call."""
     function = getattr(callback, "__func__", None)
     return function is not None and function is getattr(Task, function.__name__, None)
 

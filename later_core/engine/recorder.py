@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from later_core.local.lease import Lease
+from later_core.model.instant import from_millis
 from later_core.ports.clock import Clock
 from later_core.ports.store import Store
 
@@ -23,7 +23,7 @@ class Recorder:
         store: Store,
         clock: Clock,
         lease: Lease,
-        began: Mapping[tuple[str, int], datetime],
+        began: Mapping[tuple[str, int], float],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -43,7 +43,10 @@ class Recorder:
             running = dict(self._began)
             self._written &= running.keys()
             # What ran at the last look too has run for that long at least.
-            starts = {key: running[key] for key in sorted(seen & running.keys() - self._written)}
+            starts = {
+                key: from_millis(int(running[key]))
+                for key in sorted(seen & running.keys() - self._written)
+            }
             seen = set(running)
             if starts:
                 await self._store.started(starts, node=self._lease.node)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Self
 
 import structlog
 
 from later_core.engine.deadlines import Deadlines
 from later_core.engine.finisher import Finisher
+from later_core.engine.holder import Holder
 from later_core.engine.invocation import Invocation
 from later_core.engine.threads import Threads
 from later_core.errors import StoreUnavailable
@@ -19,7 +20,6 @@ from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
 from later_core.local.runs import Run, Runs, Stop
 from later_core.model.instance import Instance, InstanceError
-from later_core.model.instant import to_millis
 from later_core.model.outcome import Ending, Failed, HandedBack, Outcome
 from later_core.model.state import State
 from later_core.plugin.context import Context
@@ -62,14 +62,17 @@ class Runner:
         self._database_clock = database_clock
         self._threads = Threads(limit=threads)
         self._invocation = Invocation(self._threads)
+        self.holder = Holder(clock=clock, database_clock=database_clock, begin=self._start_due)
         self.deadlines = Deadlines(clock)
         self._attempts = asyncio.TaskGroup()
-        self._under_way: set[asyncio.Task[None]] = set()
+        #: What is under way, each with the instance that it is about.
+        self._under_way: dict[asyncio.Task[None], Instance] = {}
         #: Set while no attempt and no callback is under way.
         self._is_quiet = asyncio.Event()
         self._is_quiet.set()
-        #: When the code of each run began, by key; read by the recorder of long runs.
-        self.began: dict[tuple[str, int], datetime] = {}
+        #: When the code of each run began, by key, in milliseconds since the Unix epoch by the
+        #: database's clock; read by the recorder of long runs.
+        self.began: dict[tuple[str, int], float] = {}
 
     async def __aenter__(self) -> Self:
         await self._attempts.__aenter__()
@@ -84,19 +87,21 @@ class Runner:
         self._threads.shutdown()
 
     def start(self, run: Run) -> None:
-        """Begin to carry a claimed attempt. Never waits."""
-        name = f"{run.instance.task} {run.instance.id}"
-        run.task = self._begin(self._carry(run), name)
+        """Carry a claimed attempt from its execution time on. Never waits."""
+        self.holder.hold(run)
 
-    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = self._attempts.create_task(work, name=name)
-        self._under_way.add(task)
+    def _start_due(self, run: Run) -> None:
+        run.task = self._begin(self._carry(run), run.instance)
+
+    def _begin(self, work: Coroutine[Any, Any, None], instance: Instance) -> asyncio.Task[None]:
+        task = self._attempts.create_task(work)
+        self._under_way[task] = instance
         self._is_quiet.clear()
         task.add_done_callback(self._note_end)
         return task
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+        del self._under_way[task]
         if not self._under_way:
             self._is_quiet.set()
 
@@ -117,32 +122,39 @@ class Runner:
         if await self._clock.wait(self._is_quiet, _PATIENCE):
             return
         _log.warning("what still runs is cancelled", running=self._names())
-        for task in self._under_way:
+        for task in tuple(self._under_way):
             task.cancel()
         if not await self._clock.wait(self._is_quiet, _PATIENCE):
             _log.error("tasks ignore their cancellation", running=self._names())
 
     def _names(self) -> list[str]:
         """Some of what is under way, by task and instance."""
-        return sorted(task.get_name() for task in self._under_way)[:20]
+        return sorted(map(self.name_of, self._under_way))[:20]
+
+    def name_of(self, task: asyncio.Task[Any]) -> str:
+        """What a person calls it: the task and the instance of a run.
+
+        Made when somebody asks, since a name for each run costs more than the run of a small task.
+        """
+        instance = self._under_way.get(task)
+        return task.get_name() if instance is None else f"{instance.task} {instance.id}"
 
     async def call_back_aborted(self) -> None:
         """Loop: ``on_abort`` for instances that were aborted before they ran."""
         while True:
             await self._runs.has_aborted.wait()
             for instance in self._runs.take_aborted():
-                name = f"{instance.task} {instance.id} on_abort"
-                self._begin(self._on_abort(instance, self._context(instance)), name)
+                self._begin(self._on_abort(instance, self._context(instance)), instance)
 
     async def _carry(self, run: Run) -> None:
         instance = run.instance
         context = run.context = self._context(instance)
         try:
             outcome = await self._attempt(run, context)
-            start_time = self.began.get(run.key)
+            start_ms = self.began.get(run.key)
             ending = None
             if run.stop_reason is not Stop.ABORTED:
-                ending = await self._finisher.finish(instance, outcome, start_time=start_time)
+                ending = await self._finisher.finish(instance, outcome, start_ms=start_ms)
                 # The feed tells of an abort elsewhere too, perhaps only after this run is gone.
                 if ending is None and await self._finisher.was_aborted(instance):
                     run.stop_reason = Stop.ABORTED
@@ -162,7 +174,7 @@ class Runner:
             # A stop that came before this task began could not cancel it.
             if run.is_stopped():
                 return self._stopped(run)
-            await self._hold(run.instance)
+            await self._hold(run)
             refusal = self._refuse(run)
             if refusal is not None:
                 return refusal
@@ -184,17 +196,17 @@ class Runner:
             return self._stopped(run)
         finally:
             run.is_interruptible = False
-            self.deadlines.forget(run)  # it bounds the code, not the writing of its end
+            if run.instance.timeout is not None:
+                self.deadlines.forget(run)  # it bounds the code, not the writing of its end
         # Code that swallows its cancellation does not thereby succeed.
         return self._stopped(run) if run.is_stopped() else outcome
 
-    async def _hold(self, instance: Instance) -> None:
+    async def _hold(self, run: Run) -> None:
         """Return at the execution time by the database's clock, and not a millisecond before.
 
-        Timers may fire early: the clock decides, and is read again after each of them.
+        The holder has waited for it; since then the estimate of that clock may have stepped back.
         """
-        due_ms = to_millis(instance.execution_time)
-        while (left := due_ms - self._database_clock.now_ms()) > 0:
+        while (left := run.due_ms - self._database_clock.now_ms()) > 0:
             await self._clock.sleep(left / 1000.0)
 
     def _refuse(self, run: Run) -> Outcome | None:
@@ -215,13 +227,13 @@ class Runner:
         Raises:
             RuntimeError: the run was stopped while it waited for a thread; its code must not begin.
         """
-        now = self._database_clock.now()
-        self.began[run.key] = now
+        now_ms = self._database_clock.now_ms()
+        self.began[run.key] = now_ms
         # Looked at after the note: whoever stops the run from here on sees that it has begun.
-        if run.is_stopped():
+        if run.stop_reason is not None:
             self.began.pop(run.key, None)
             raise RuntimeError("stopped before it began")
-        self._lateness.add((now - run.instance.execution_time).total_seconds())
+        self._lateness.add((now_ms - run.due_ms) / 1000.0)
 
     def _stopped(self, run: Run) -> Outcome:
         match run.stop_reason:
@@ -255,8 +267,7 @@ class Runner:
         deadline = None
         if instance.timeout is not None:
             deadline = max(self._database_clock.now(), instance.execution_time) + instance.timeout
-        log = _log.bind(task=instance.task, instance=instance.id, attempt=instance.attempt)
-        return Context(instance=instance, deadline=deadline, log=log)
+        return Context(instance=instance, deadline=deadline, log=_log)
 
 
 def _error(reason: str, message: str) -> InstanceError:

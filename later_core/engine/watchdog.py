@@ -6,7 +6,8 @@ import asyncio
 import sys
 import threading
 import traceback
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import structlog
 
@@ -22,12 +23,19 @@ class Watchdog:
     """A thread that watches the loop tick, since a blocked loop cannot watch itself.
 
     When one asyncio task has held the loop for ``threshold`` seconds without a tick, it logs which
-    (a run bears the name of its task and its instance) and where its code stands; when the loop is
-    free again, for how long it was not.
+    (``name_of`` says what a person calls it) and where its code stands; when the loop is free again,
+    for how long it was not.
     """
 
-    def __init__(self, *, clock: Clock, threshold: float = 0.25) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        threshold: float = 0.25,
+        name_of: Callable[[asyncio.Task[Any]], str] = asyncio.Task.get_name,
+    ) -> None:
         self._clock = clock
+        self._name_of = name_of
         self._threshold = threshold
         self._ticked = clock.monotonic()
         self._stopped = threading.Event()
@@ -56,7 +64,7 @@ class Watchdog:
             await self._clock.sleep(_TICK)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
-        holder: asyncio.Task[object] | None = None
+        holder: asyncio.Task[Any] | None = None
         held_since = ticked = self._ticked
         reported = False
         while not self._stopped.wait(_TICK):
@@ -65,24 +73,24 @@ class Watchdog:
             # A loop that is merely busy is seen with another task, or a tick, at each look.
             if current is not holder or self._ticked != ticked:
                 if reported:
-                    _tell_free(holder, now - held_since)
+                    self._tell_free(holder, now - held_since)
                 holder, held_since, ticked, reported = current, now, self._ticked, False
             elif not reported and now - held_since >= self._threshold:
                 reported = True
                 _log.warning(
                     "event loop blocked",
-                    by=_name(holder),
+                    by=self._name(holder),
                     blocked_seconds=round(now - held_since, 3),
                     at=_where(thread),
                 )
 
+    def _tell_free(self, holder: asyncio.Task[Any] | None, seconds: float) -> None:
+        _log.warning(
+            "event loop free again", blocked_seconds=round(seconds, 3), by=self._name(holder)
+        )
 
-def _tell_free(holder: asyncio.Task[object] | None, seconds: float) -> None:
-    _log.warning("event loop free again", blocked_seconds=round(seconds, 3), by=_name(holder))
-
-
-def _name(task: asyncio.Task[object] | None) -> str:
-    return "no task" if task is None else task.get_name()
+    def _name(self, task: asyncio.Task[Any] | None) -> str:
+        return "no task" if task is None else self._name_of(task)
 
 
 def _where(thread: int) -> list[str]:

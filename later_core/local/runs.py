@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 
 from later_core.model.instance import Instance
+from later_core.model.instant import to_millis
 from later_core.model.state import State
 from later_core.plugin.context import Context
 from later_core.ports.store import Aborted
@@ -31,21 +32,34 @@ class Stop(Enum):
 class Run:
     """One claimed attempt, from the claim to its durable end."""
 
-    __slots__ = ("context", "instance", "is_interruptible", "stop_reason", "task")
+    __slots__ = (
+        "context",
+        "due_ms",
+        "instance",
+        "is_interruptible",
+        "let_go",
+        "stop_reason",
+        "task",
+    )
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
+        #: Its execution time, in milliseconds since the Unix epoch.
+        self.due_ms = to_millis(instance.execution_time)
         self.context: Context | None = None
         #: The asyncio task that carries the run, None until it has begun.
         self.task: asyncio.Task[None] | None = None
-        #: True while the attempt is held or its code runs; never while its end is written.
+        #: Begins the run although it is not due, so that it can end; None unless it is held.
+        self.let_go: Callable[[], None] | None = None
+        #: True while its code runs; never while its end is written.
         self.is_interruptible = False
         self.stop_reason: Stop | None = None
 
     @property
     def key(self) -> tuple[str, int]:
         """What fences this attempt from every other: (id, attempt)."""
-        return self.instance.id, self.instance.attempt
+        instance = self.instance
+        return instance.id, instance.attempt
 
     def is_stopped(self) -> bool:
         """Whether the run is to be given up, or has been."""
@@ -58,7 +72,9 @@ class Run:
         self.stop_reason = reason
         if self.context is not None:
             self.context.cancel()
-        if self.is_interruptible and self.task is not None:
+        if self.let_go is not None:
+            self.let_go()
+        elif self.is_interruptible and self.task is not None:
             self.task.cancel()
 
 
@@ -79,9 +95,6 @@ class Runs:
         self.has_room.set()
         #: Set when ``take_aborted`` has something to answer.
         self.has_aborted = asyncio.Event()
-        #: Set while no run is held.
-        self.is_idle = asyncio.Event()
-        self.is_idle.set()
         #: Set while no claim is under way.
         self.no_claims = asyncio.Event()
         self.no_claims.set()
@@ -119,10 +132,10 @@ class Runs:
         """Begin to hold a claimed attempt; one aborted meanwhile is stopped from the start."""
         run = Run(instance)
         self._runs[instance.id] = run
-        self.is_idle.clear()
-        if self._aborted_early.pop(run.key, None) is not None:
+        if self._aborted_early and self._aborted_early.pop(run.key, None) is not None:
             run.stop(Stop.ABORTED)
-        self._note_room()
+        if self.has_room.is_set():
+            self._note_room()
         return run
 
     def remove(self, run: Run) -> None:
@@ -130,9 +143,8 @@ class Runs:
         if self._runs.get(run.instance.id) is run:
             del self._runs[run.instance.id]
         _remember(self._over, run.key, _OVER_REMEMBERED)
-        if not self._runs:
-            self.is_idle.set()
-        self._note_room()
+        if not self.has_room.is_set():
+            self._note_room()
 
     def stop(self, id: str, reason: Stop) -> None:
         """Stop the run of this instance, if there is one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ class Logger(Protocol):
     def info(self, event: str, **fields: Any) -> Any: ...
     def warning(self, event: str, **fields: Any) -> Any: ...
     def error(self, event: str, **fields: Any) -> Any: ...
+    def bind(self, **fields: Any) -> Any: ...
 
 
 class Context:
@@ -25,13 +25,24 @@ class Context:
     ``deadline`` is the instant (UTC) at which the attempt is cancelled, None without a timeout.
     """
 
-    __slots__ = ("_cancelled", "deadline", "instance", "log")
+    __slots__ = ("_is_cancelled", "_log", "_unbound", "deadline", "instance")
 
     def __init__(self, *, instance: Instance, deadline: datetime | None, log: Logger) -> None:
         self.instance = instance
         self.deadline = deadline
-        self.log = log
-        self._cancelled = threading.Event()
+        self._unbound = log
+        self._log: Logger | None = None
+        self._is_cancelled = False
+
+    @property
+    def log(self) -> Logger:
+        """A logger whose lines tell the task, the instance and the attempt."""
+        if self._log is None:
+            bound: Logger = self._unbound.bind(
+                task=self.instance.task, instance=self.instance.id, attempt=self.attempt
+            )
+            self._log = bound
+        return self._log
 
     @property
     def attempt(self) -> int:
@@ -59,8 +70,8 @@ class Context:
         An ``async def`` is cancelled by asyncio and need not ask. A plain ``def`` runs in a thread
         that nobody can stop: one that runs long asks now and then, and returns early.
         """
-        return self._cancelled.is_set()
+        return self._is_cancelled
 
     def cancel(self) -> None:
         """Called by the runner; tells a plain function that its answer is no longer awaited."""
-        self._cancelled.set()
+        self._is_cancelled = True

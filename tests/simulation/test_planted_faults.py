@@ -10,12 +10,13 @@ import pytest
 
 from later_core.engine.dispatcher import Dispatcher
 from later_core.engine.finisher import Finisher
+from later_core.engine.holder import Holder
 from later_core.engine.news import News
 from later_core.engine.runner import Runner
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.lease import Lease
-from later_core.local.runs import Runs
+from later_core.local.runs import Run, Runs
 from later_core.local.window import Window
 from later_core.model.event import EventBatch
 from later_core.model.instance import Delivery, Instance
@@ -191,10 +192,11 @@ def handing_back_while_claims_are_under_way(patch: Patch) -> None:
 
 @planted
 def a_start_without_waiting_for_its_time(patch: Patch) -> None:
-    async def at_once(self: Any, instance: Instance) -> None:
+    async def at_once(self: Any, run: Run) -> None:
         return
 
     patch.setattr(Runner, "_hold", at_once)
+    patch.setattr(Holder, "hold", lambda self, run: self._begin(run))
 
 
 @planted

@@ -152,17 +152,13 @@ def _content(ending: Ending, digest: bytes) -> Document:
 def _digest(ending: Ending) -> bytes:
     """A mark that equal endings share and no others."""
     times = (ending.start_time, ending.finish_time, ending.execution_time)
+    start, finish, execution = (None if time is None else to_millis(time) for time in times)
+    error = ending.error and (ending.error.reason, ending.error.message)
     content = (
-        ending.node,
-        ending.attempt,
-        ending.uncounted_attempts,
-        ending.state.value,
-        *(None if time is None else to_millis(time) for time in times),
-        ending.error and (ending.error.reason, ending.error.message),
+        f"{ending.node!r} {ending.attempt} {ending.uncounted_attempts} {ending.state.value}"
+        f" {start} {finish} {execution} {error!r} "
     )
-    mark = hashlib.blake2b(repr(content).encode(), digest_size=_DIGEST_BYTES)
-    mark.update(ending.result)
-    return mark.digest()
+    return hashlib.blake2b(content.encode() + ending.result, digest_size=_DIGEST_BYTES).digest()
 
 
 async def _written(connection: Connection, ids: list[str]) -> Mapping[str, bytes | None]:
