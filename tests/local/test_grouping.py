@@ -131,3 +131,20 @@ async def test_a_write_that_answers_too_little_fails_its_batch_and_not_the_group
         with pytest.raises(RuntimeError, match="0 answers to 1 items"):
             await group.submit(1)
         assert await group.submit(2) == 2
+
+
+async def test_more_than_the_capacity_waits_outside_and_is_written_all_the_same():
+    gate, batches = asyncio.Event(), []
+
+    async def write(items):
+        batches.append(len(items))
+        await gate.wait()
+        return items
+
+    async with Group(write, limit=50, in_flight=1, capacity=5) as group:
+        async with asyncio.TaskGroup() as submitters:
+            answers = [submitters.create_task(group.submit(number)) for number in range(100)]
+            await settle()
+            gate.set()
+        assert sorted(answer.result() for answer in answers) == list(range(100))
+    assert max(batches) <= 5
