@@ -1,0 +1,1 @@
+"""When a schedule fires: rules as values, and the instants that they name."""
