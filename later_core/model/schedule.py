@@ -66,8 +66,8 @@ class ScheduleSpec:
 class Progress:
     """How far a schedule is planned; moved on by planners alone, with a compare-and-set.
 
-    Every nominal time up to and including ``planned_until`` has its instance or was passed over;
-    ``next_time`` is the first one behind it (None: there is none). ``runs`` counts the instances
+    Every nominal time up to and including ``planned_until`` has its instance or was passed over. Before
+    ``next_time`` there is nothing more to plan (None: nothing ever). ``runs`` counts the instances
     planned by the rules, ``missed`` the times that catching up passed over.
     """
 
