@@ -32,6 +32,8 @@ _NICKNAMES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_MONTHS = ("", "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _NEAREST = re.compile(r"([0-9]{1,2})W")
 _FORM = (
     "write 'minute hour day-of-month month day-of-week', as in '*/5 9-17 * * MON-FRI', "
@@ -71,18 +73,21 @@ class _Expression:
 
 
 class _WallTimes(CronSim):
-    """cronsim, and ``15W``: the day from Monday to Friday that is nearest to the 15th."""
+    """cronsim, and what it does not read: ``15W``, the day from Monday to Friday nearest to the 15th."""
 
     def __init__(self, expression: str) -> None:
-        fields = expression.split()
-        nearest = []
+        fields = [
+            ",".join(_without_idle_step(term) for term in f.split(",")) for f in expression.split()
+        ]
+        nearest: list[str] = []
+        others: list[str] = []
         if len(fields) in {5, 6}:
-            days = fields[-3].split(",")
-            nearest = [day for day in days if _NEAREST.fullmatch(day)]
-            # With no other day cronsim still wants one; it is taken out again below.
-            fields[-3] = ",".join(day for day in days if day not in nearest) or "1"
+            for day in fields[-3].split(","):
+                (nearest if _NEAREST.fullmatch(day) else others).append(day)
+            # Without another day cronsim still wants one; it is taken out again below.
+            fields[-3] = ",".join(others) or "1"
         super().__init__(" ".join(fields), _SOME_DAY)
-        if nearest and fields[-3] == "1" and "1" not in days:
+        if nearest and not others:
             self.days = set()
         self._nearest = frozenset(int(day[:-1]) for day in nearest)
         if not self._nearest <= set(range(1, 32)):
@@ -90,6 +95,21 @@ class _WallTimes(CronSim):
 
     def match_dom(self, d: date) -> bool:
         return super().match_dom(d) or any(d.day == _workday(d, day) for day in self._nearest)
+
+
+def _without_idle_step(term: str) -> str:
+    """``7-7/2`` is 7, as in Debian's cron; cronsim would take it for ``7/2``, every second from 7 on."""
+    bounds, _, step = term.partition("/")
+    first, _, last = bounds.partition("-")
+    is_idle = step.isdigit() and int(step) > 0 and _number(first) == _number(last)
+    return bounds if is_idle and last else term
+
+
+def _number(text: str) -> str:
+    for names in (_DAYS, _MONTHS):
+        if text in names:
+            return str(names.index(text))
+    return text.lstrip("0") or "0"
 
 
 def _workday(month: date, day: int) -> int | None:
