@@ -202,10 +202,9 @@ def _look(
 def _next_look(spec: ScheduleSpec, runs: int, after: datetime) -> datetime | None:
     if spec.max_runs is not None and runs >= spec.max_runs:
         return None
-    last = None
     candidates = recurrence_of(spec).candidates(from_millis(to_millis(after) + 1), LATEST)
-    for time, fires in itertools.islice(candidates, EXCLUDED_IN_A_ROW_MAX):
-        if fires:
+    for looked_at, (time, fires) in enumerate(candidates):
+        # Behind so many excluded ones it is known only that nothing lies before.
+        if fires or looked_at == EXCLUDED_IN_A_ROW_MAX:
             return time
-        last = time
-    return last
+    return None

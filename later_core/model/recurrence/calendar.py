@@ -52,6 +52,8 @@ class CalendarTimes:
         walls = _walls(rule.rrule, to_wall(rule.dtstart, self._zone).replace(microsecond=0))
         self._walls = walls
         self._next = next_of_running if walls.is_running else next_of_fixed
+        if walls.until is not None and walls.until < rule.dtstart:
+            raise rrule_text.ends_before_it_begins()
 
     def after(self, instant: datetime) -> datetime | None:
         """The first time strictly after the instant; None if there is none within 400 years."""

@@ -130,6 +130,8 @@ def _parse(expression: str) -> _Expression:
     text = " ".join(expression[: EXPRESSION_MAX_LENGTH + 1].upper().split())
     if len(text) > EXPRESSION_MAX_LENGTH:
         raise _wrong(f"is longer than {EXPRESSION_MAX_LENGTH} characters; use several rules")
+    if not text.isascii():
+        raise _wrong(f"{text!r} has characters that no expression has; {_FORM}")
     if text.startswith("@"):
         text = _expand(text.lower())
     try:
@@ -163,6 +165,8 @@ def _explain(text: str, fault: str) -> str:
         return "'?' is not understood, '*' says the same"
     if fault == "Bad day-of-month":
         return "bad day-of-month, or no such month has this day and it never fires"
+    if fault == "Bad day-of-week":
+        return "bad day-of-week (a range that ends on a Sunday ends on 7)"
     return fault[:1].lower() + fault[1:]
 
 

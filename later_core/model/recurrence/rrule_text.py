@@ -22,7 +22,8 @@ _NUMBERS = {"BYMONTH": 12, "BYMONTHDAY": 31, "BYYEARDAY": 366, "BYWEEKNO": 53, "
 _OTHERS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY"}
 _KNOWN = _OTHERS | _TIMES.keys() | _NUMBERS.keys()
 _MAY_BE_NEGATIVE = {"BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYSETPOS"}
-_BYDAY = re.compile(r"(?:[+-]?[0-9]{1,2})?(?:MO|TU|WE|TH|FR|SA|SU)")
+_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_BYDAY = re.compile(r"(?:[+-]?[1-9][0-9]?)?(?:MO|TU|WE|TH|FR|SA|SU)")
 _FORM = "write it as in 'FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=9;BYMINUTE=30'"
 _FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY", "SECONDLY")
 
@@ -96,6 +97,11 @@ def never_fires() -> InvalidRequest:
     return _wrong("never fires: no date meets all of its parts; leave one out")
 
 
+def ends_before_it_begins() -> InvalidRequest:
+    """The error for a rule whose UNTIL lies before its first time."""
+    return _wrong("ends before it begins; UNTIL must be later than dtstart")
+
+
 def _split(text: str) -> dict[str, str]:
     if len(text) > TEXT_MAX_LENGTH:
         raise _wrong(f"must have at most {TEXT_MAX_LENGTH} characters; use several rules")
@@ -127,6 +133,8 @@ def _check(name: str, value: str) -> None:
                 raise _wrong(f"{name} must be numbers from {least} to {most}")
     elif name == "BYDAY" and not all(_BYDAY.fullmatch(item) for item in value.split(",")):
         raise _wrong("BYDAY must be days such as MO, 2TU or -1FR")
+    elif name == "WKST" and value not in _WEEKDAYS:
+        raise _wrong(f"WKST must be one of {', '.join(_WEEKDAYS)}")
 
 
 def _check_together(parts: dict[str, str]) -> None:
