@@ -1,0 +1,1 @@
+"""Programs that measure Later, and the bare pipes that it is compared with."""

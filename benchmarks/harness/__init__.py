@@ -1,0 +1,1 @@
+"""What the programs share: a real MongoDB and a real server, CPU and memory, statistics, rows, turns."""
