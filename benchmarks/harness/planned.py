@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -37,9 +37,18 @@ class Outcome:
 
 
 async def run_planned(
-    bench: Bench, server: Server, connection: Connection, *, rate: int, seconds: float
+    bench: Bench,
+    server: Server,
+    connection: Connection,
+    *,
+    rate: int,
+    seconds: float,
+    beside: Callable[[Sequence[str]], AbstractAsyncContextManager[int]] | None = None,
 ) -> Outcome:
     """Create them through gRPC, ahead of time; then watch them run.
+
+    ``beside`` is entered when all are created and left when all have ended; it gives the id of a
+    process whose CPU is measured too.
 
     Raises:
         RuntimeError: the first was due before the last was created.
@@ -51,9 +60,13 @@ async def run_planned(
     created = await create(server.instances, batches(dues))
     if datetime.now(UTC) > first - timedelta(seconds=1):
         raise RuntimeError("the first was due before all were created: this machine is too busy")
-    await until_instant(first - timedelta(seconds=0.5))
     pids = bench.pids(server)
-    async with _most_memory({name: pids[name] for name in ("server", "mongod")}) as memory:
+    memory_of = {name: pids[name] for name in ("server", "mongod")}
+    async with AsyncExitStack() as stack:
+        if beside is not None:
+            pids["beside"] = await stack.enter_async_context(beside(created.ids))
+        await until_instant(first - timedelta(seconds=0.5))
+        memory = await stack.enter_async_context(_most_memory(memory_of))
         with using(pids) as usage:
             await until_instant(dues[-1])
             await until_ended(
