@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -53,7 +53,7 @@ class _Run:
     late_ms: Sequence[float] = ()
 
 
-async def measure(bench: Bench, size: Size) -> Sequence[Row]:
+async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
     """Runs in turn: Later, then both bare pipes."""
     later, each, same = list[_Run](), list[_Run](), list[_Run]()
     async with bench.database("later") as database, bench.server(database) as server:
@@ -62,7 +62,7 @@ async def measure(bench: Bench, size: Size) -> Sequence[Row]:
             later.append(await _later(bench, server, database, size.count))
             each.append(await _bare(bench, size.count, "each"))
             same.append(await _bare(bench, size.count, "same"))
-    return [_row(size, later, each, same)]
+    yield _row(size, later, each, same)
 
 
 async def _later(bench: Bench, server: Server, connection: Connection, count: int) -> _Run:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,7 +28,7 @@ class Size:
     runs: int
 
 
-async def measure(bench: Bench, size: Size) -> Sequence[Row]:
+async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
     """Runs in turn, Later first; what each acknowledged is looked for in MongoDB."""
     rates: dict[str, list[float]] = {"later": [], "bare": []}
     cpu: dict[str, dict[str, float]] = {}
@@ -54,7 +54,7 @@ async def measure(bench: Bench, size: Size) -> Sequence[Row]:
                 rates[name].append(created.per_second)
                 cpu[name] = usage.micros_each(len(created.ids))
                 counted.append(await _compare(connection, created))
-    return [_row(size, rates, cpu, together(counted))]
+    yield _row(size, rates, cpu, together(counted))
 
 
 def _dues(count: int) -> list[datetime]:

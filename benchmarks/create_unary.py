@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -60,7 +60,7 @@ class _Side:
     pid: int
 
 
-async def measure(bench: Bench, size: Size) -> Sequence[Row]:
+async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
     """Runs in turn for each number in flight; what was acknowledged is looked for in MongoDB."""
     async with (
         bench.database("later") as later_database,
@@ -73,12 +73,9 @@ async def measure(bench: Bench, size: Size) -> Sequence[Row]:
         insert = _Side(_inserting(bare_database), bare_database, os.getpid())
         for side in (later, bare, insert):  # what is done once is done before
             await _run(bench, side, 8, 0.2)
-        return [
-            await _compare(
-                bench, size, in_flight, later, bare, *([insert] if in_flight == 1 else [])
-            )
-            for in_flight in size.in_flight
-        ]
+        for in_flight in size.in_flight:
+            alone = [insert] if in_flight == 1 else []
+            yield await _compare(bench, size, in_flight, later, bare, *alone)
 
 
 async def _compare(

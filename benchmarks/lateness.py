@@ -28,9 +28,10 @@ class Size:
     runs: int
 
 
-async def measure(bench: Bench, size: Size) -> Sequence[Row]:
+async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
     """Every rate with every number of pending ones."""
-    return [row async for row in rows(bench, size, program="lateness")]
+    async for row in rows(bench, size, program="lateness"):
+        yield row
 
 
 async def rows(bench: Bench, size: Size, *, program: str) -> AsyncIterator[Row]:

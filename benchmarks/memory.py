@@ -6,7 +6,7 @@ python -m benchmarks.memory --pending 10000000
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from benchmarks.harness.bench import Bench
@@ -27,7 +27,7 @@ class Size:
     runs: int
 
 
-async def measure(bench: Bench, size: Size) -> Sequence[Row]:
+async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
     """Idle servers and those with much pending, in turn."""
     memory: dict[str, list[float]] = {"idle": [], "pending": []}
     async with bench.database("empty") as empty, bench.database("pending") as full:
@@ -36,15 +36,13 @@ async def measure(bench: Bench, size: Size) -> Sequence[Row]:
             memory["idle"].append(await _memory(bench, empty))
             memory["pending"].append(await _memory(bench, full))
         stored = await full.instances.estimated_document_count()
-    return [
-        Row(
-            program="memory",
-            measure="memory with much pending outside the window",
-            parameters={"pending": size.pending, "runs": size.runs},
-            values={f"{name}_mb": spread(values) for name, values in memory.items()},
-            correctness={"lost": size.pending - stored, "twice": 0, "early": 0},
-        )
-    ]
+    yield Row(
+        program="memory",
+        measure="memory with much pending outside the window",
+        parameters={"pending": size.pending, "runs": size.runs},
+        values={f"{name}_mb": spread(values) for name, values in memory.items()},
+        correctness={"lost": size.pending - stored, "twice": 0, "early": 0},
+    )
 
 
 async def _memory(bench: Bench, connection: Connection) -> float:

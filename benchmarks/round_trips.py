@@ -8,7 +8,7 @@ The store in this process, against the real MongoDB; each command that the drive
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -56,7 +56,7 @@ class _Commands(monitoring.CommandListener):
         return sent
 
 
-async def measure(bench: Bench, size: Size) -> Sequence[Row]:
+async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
     """Create, claim and finish full batches."""
     commands = _Commands()
     monitoring.register(commands)
@@ -73,25 +73,23 @@ async def measure(bench: Bench, size: Size) -> Sequence[Row]:
             for _ in range(size.batches):
                 ended += await _batch(store, commands, steps)
     wanted = size.batches * BATCH
-    return [
-        Row(
-            program="round_trips",
-            measure="round trips for 1,000 instances",
-            parameters={"batch": BATCH, "batches": size.batches},
-            values={
-                **{name: sent.total() / size.batches for name, sent in steps.items()},
-                **{f"{name}_commands": dict(sent) for name, sent in steps.items()},
-            },
-            correctness={"lost": wanted - ended, "twice": 0, "early": 0},
-        )
-    ]
+    yield Row(
+        program="round_trips",
+        measure="round trips for 1,000 instances",
+        parameters={"batch": BATCH, "batches": size.batches},
+        values={
+            **{name: sent.total() / size.batches for name, sent in steps.items()},
+            **{f"{name}_commands": dict(sent) for name, sent in steps.items()},
+        },
+        correctness={"lost": wanted - ended, "twice": 0, "early": 0},
+    )
 
 
 async def _batch(store: MongoStore, commands: _Commands, steps: dict[str, Counter[str]]) -> int:
     now = await store.now()
     instances = [
         place(
-            NewInstance(task=NOOP, parameters=PARAMETERS, id=uuid_utils.uuid7().hex, delay=None),
+            NewInstance(task=NOOP, parameters=PARAMETERS, id=uuid_utils.uuid7().hex),
             now=now,
         )
         for _ in range(BATCH)

@@ -6,7 +6,7 @@ python -m benchmarks.startup --pending 1000000 --runs 5
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,25 +32,21 @@ class Size:
     runs: int
 
 
-async def measure(bench: Bench, size: Size) -> Sequence[Row]:
+async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
     """Several starts, each with one that is overdue."""
     seconds, memory, counted = list[float](), list[float](), list[Correctness]()
     async with bench.database("startup") as connection:
         await fill(connection, size.pending)
         for _ in range(size.runs):
             await _start(bench, connection, seconds, memory, counted)
-    return [
-        Row(
-            program="startup",
-            measure="start with one overdue",
-            parameters={"pending": size.pending, "runs": size.runs},
-            values={"seconds": spread(seconds), "idle_mb": spread(memory)},
-            correctness=together(counted),
-            notes=[
-                "MongoDB is up; from just before exec to the first statement of the task's code"
-            ],
-        )
-    ]
+    yield Row(
+        program="startup",
+        measure="start with one overdue",
+        parameters={"pending": size.pending, "runs": size.runs},
+        values={"seconds": spread(seconds), "idle_mb": spread(memory)},
+        correctness=together(counted),
+        notes=["MongoDB is up; from just before exec to the first statement of the task's code"],
+    )
 
 
 async def _start(

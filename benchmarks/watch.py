@@ -42,13 +42,11 @@ class Size:
     runs: int
 
 
-async def measure(bench: Bench, size: Size) -> Sequence[Row]:
+async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
     """Many subscribers beside a running scheduler; one that catches up; one that follows."""
-    return [
-        await _many(bench, size),
-        await _one(bench, size, "one subscriber reads what it missed", _catch_up),
-        await _one(bench, size, "one subscriber follows", _follow),
-    ]
+    yield await _many(bench, size)
+    yield await _one(bench, size, "one subscriber reads what it missed", _catch_up)
+    yield await _one(bench, size, "one subscriber follows", _follow)
 
 
 async def _many(bench: Bench, size: Size) -> Row:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,7 +38,7 @@ class Size:
     runs: int
 
 
-async def measure(bench: Bench, size: Size) -> Sequence[Row]:
+async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
     """Idle servers and full ones, in turn."""
     idle, full, most, pulls = list[float](), list[float](), list[float](), list[dict[str, Any]]()
     async with bench.database("empty") as empty, bench.database("window") as window:
@@ -53,27 +53,25 @@ async def measure(bench: Bench, size: Size) -> Sequence[Row]:
                 full.append(memory_mb(server.pid))
                 most.append(memory_mb(server.pid, "VmHWM"))
     above = [after - before for after, before in zip(full, idle, strict=True)]
-    return [
-        Row(
-            program="window",
-            measure="one window",
-            parameters={"count": size.count, "runs": size.runs},
-            values={
-                "pull_seconds": spread([pull["seconds"] for pull in pulls]),
-                "longest_pause_ms": spread([pull["pauses_ms"][-1] for pull in pulls]),
-                "idle_mb": spread(idle),
-                "above_idle_mb": spread(above),
-                "most_mb": spread(most),
-                "bytes_an_entry": spread([mb * 1e6 / size.count for mb in above]),
-            },
-            correctness={
-                "lost": sum(max(0, size.count - pull["entries"]) for pull in pulls),
-                "twice": sum(max(0, pull["entries"] - size.count) for pull in pulls),
-                "early": 0,
-            },
-            notes=["a pause is how much later than 1 ms a ticker on the server's loop woke"],
-        )
-    ]
+    yield Row(
+        program="window",
+        measure="one window",
+        parameters={"count": size.count, "runs": size.runs},
+        values={
+            "pull_seconds": spread([pull["seconds"] for pull in pulls]),
+            "longest_pause_ms": spread([pull["pauses_ms"][-1] for pull in pulls]),
+            "idle_mb": spread(idle),
+            "above_idle_mb": spread(above),
+            "most_mb": spread(most),
+            "bytes_an_entry": spread([mb * 1e6 / size.count for mb in above]),
+        },
+        correctness={
+            "lost": sum(max(0, size.count - pull["entries"]) for pull in pulls),
+            "twice": sum(max(0, pull["entries"] - size.count) for pull in pulls),
+            "early": 0,
+        },
+        notes=["a pause is how much later than 1 ms a ticker on the server's loop woke"],
+    )
 
 
 def _server(bench: Bench, connection: Connection) -> Server:

@@ -7,7 +7,7 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,16 +22,18 @@ Size = TypeVar("Size")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program(Generic[Size]):
-    """``measure`` is given the surroundings and a size; each field of a size is a flag too."""
+    """``measure`` is given the surroundings and a size, and yields each row as it is measured."""
 
     name: str
     about: str
     short: Size
     full: Size
-    measure: Callable[[Bench, Size], Awaitable[Sequence[Row]]]
+    measure: Callable[[Bench, Size], AsyncIterator[Row]]
+    #: Whether a fault that it counts is one of Later's.
+    is_ours: bool = True
 
     def main(self) -> None:
-        """Run it alone: ``python -m benchmarks.NAME``."""
+        """Run it alone, ``python -m benchmarks.NAME``; each field of its size is a flag."""
         parser = arguments(self.about)
         for one in fields(self.short):  # type: ignore[arg-type]  # a size is a dataclass
             flag, shown = "--" + one.name.replace("_", "-"), getattr(self.short, one.name)
@@ -53,12 +55,15 @@ class Program(Generic[Size]):
             if (value := getattr(options, one.name, None)) is not None
         }
         size: Any = self.full if options.full else self.short
-        return replace(size, **given)
+        chosen: Size = replace(size, **given)
+        return chosen
 
 
 def arguments(about: str) -> argparse.ArgumentParser:
     """What every program understands."""
-    parser = argparse.ArgumentParser(description=about)
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--full", action="store_true", help="take the sizes of the full form")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to a file too")
     parser.add_argument("--mongodb-uri", help="a replica set on this machine; else one is started")
@@ -67,29 +72,41 @@ def arguments(about: str) -> argparse.ArgumentParser:
 
 
 def run(programs: Sequence[tuple[Program[Any], Any]], options: argparse.Namespace) -> None:
-    """Run them one after the other, print each row as it comes, and write the report."""
+    """Run them one after the other, print each row as it comes, and write the report.
+
+    Ends the process, with code 1 when anything of Later's was lost, twice or early.
+    """
     raise SystemExit(asyncio.run(_run(programs, options)))
 
 
 async def _run(programs: Sequence[tuple[Program[Any], Any]], options: argparse.Namespace) -> int:
     began, load, rows = datetime.now(UTC), os.getloadavg()[0], list[Row]()
-    random.seed(options.seed)
-    async with bench(mongodb_uri=options.mongodb_uri, seed=options.seed) as surroundings:
-        for program, size in programs:
-            for row in await program.measure(surroundings, size):
+    version, is_wrong = "", False
+    for program, size in programs:
+        random.seed(options.seed)
+        # A new MongoDB for each, so that none measures what another left behind.
+        async with bench(mongodb_uri=options.mongodb_uri, seed=options.seed) as surroundings:
+            version = surroundings.mongodb_version
+            async for row in program.measure(surroundings, size):
                 print(as_text(row), flush=True)
                 rows.append(row)
-        report = Report(
-            rows=rows,
-            seed=options.seed,
-            mongodb=surroundings.mongodb_version,
-            command=["python", "-m", *_named(sys.argv)],
-            began=began,
-            load_before=round(load, 2),
-        )
-    if options.json:
-        report.write(options.json)
-    return 0 if all(row.is_correct for row in rows) else 1
+                is_wrong |= program.is_ours and not row.is_correct
+                if options.json:  # a run that is broken off leaves what it has
+                    _report(rows, options, version, began, load).write(options.json)
+    return int(is_wrong)
+
+
+def _report(
+    rows: Sequence[Row], options: argparse.Namespace, version: str, began: datetime, load: float
+) -> Report:
+    return Report(
+        rows=rows,
+        seed=options.seed,
+        mongodb=version,
+        command=["python", "-m", *_named(sys.argv)],
+        began=began,
+        load_before=round(load, 2),
+    )
 
 
 def _named(argv: Sequence[str]) -> list[str]:
