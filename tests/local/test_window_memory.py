@@ -1,0 +1,31 @@
+"""What an entry of the window weighs, by the interpreter's own account."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+from later_core.local.window import Window
+
+COUNT = 100_000
+NOW_MS = 1_900_000_000_000
+
+#: Its id (81 bytes as a string of 32 characters) and time included.
+MOST_BYTES_AN_ENTRY = 240
+
+
+def test_an_entry_weighs_little():
+    window = Window()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for n in range(COUNT):
+            # Each id and time a value of its own, as they come from the store.
+            assert window.offer(NOW_MS + n * 7 % COUNT, f"{n:032x}", now_ms=NOW_MS)
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(window) == COUNT
+    assert (after - before) / COUNT < MOST_BYTES_AN_ENTRY

@@ -1,0 +1,184 @@
+"""What each step costs MongoDB, counted and not timed: round trips, and what a command touches.
+
+The commands are those that the store really sends, taken from the driver, and explained by the
+server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
+
+from later_core.model.instance import Instance
+from later_core.stores.mongo import connection
+from later_core.stores.mongo.store import MongoStore
+from later_core.testing.builders import an_instance, succeeded
+
+Raw = Database[dict[str, Any]]
+Command = dict[str, Any]
+
+#: A full batch, as the dispatcher claims it and the groups write it.
+BATCH = 1_000
+MOST_ROUND_TRIPS = {"create": 2, "claim": 3, "finish": 3}
+
+#: What the driver adds to a command, and explain does not take.
+OF_THE_DRIVER = {"$db", "lsid", "txnNumber", "$clusterTime", "$readPreference", "writeConcern"}
+NOT_EXPLAINED = {"readConcern", "maxTimeMS"}
+
+
+class Commands(CommandListener):
+    def __init__(self) -> None:
+        self._sent: list[Command] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self._sent.append(dict(event.command))
+
+    def succeeded(self, event: CommandSucceededEvent) -> None: ...
+    def failed(self, event: CommandFailedEvent) -> None: ...
+
+    def take(self) -> list[Command]:
+        sent, self._sent = self._sent, []
+        return sent
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """Hears of every command of a store that is opened after this."""
+    commands = Commands()
+    monkeypatch.setitem(connection._OPTIONS, "event_listeners", [commands])
+    return commands
+
+
+@pytest.fixture
+async def store(
+    make_store: Callable[..., MongoStore], commands: Commands
+) -> AsyncIterator[MongoStore]:
+    async with make_store() as store:
+        yield store
+
+
+@pytest.fixture
+async def now(store: MongoStore) -> datetime:
+    return await store.now()
+
+
+def some(now: datetime, *, count: int = BATCH, prefix: str = "i") -> list[Instance]:
+    return [
+        an_instance(f"{prefix}-{n:04d}", execution_time=now, parameters=b"x" * 100)
+        for n in range(count)
+    ]
+
+
+async def sent_by_each_step(
+    store: MongoStore, commands: Commands, now: datetime, *, count: int = BATCH
+) -> dict[str, list[Command]]:
+    instances = some(now, count=count)
+    sent = {}
+    commands.take()
+    assert len(await store.insert(instances)) == count
+    sent["create"] = commands.take()
+    claimed = await store.claim([one.id for one in instances], node="node-a", until=now)
+    sent["claim"] = commands.take()
+    assert len(claimed) == count
+    assert all(await store.finish([succeeded(one, at=now) for one in claimed]))
+    sent["finish"] = commands.take()
+    return sent
+
+
+async def test_a_full_batch_takes_few_round_trips(
+    store: MongoStore, commands: Commands, now: datetime
+) -> None:
+    sent = await sent_by_each_step(store, commands, now)
+    for step, most in MOST_ROUND_TRIPS.items():
+        assert 0 < len(sent[step]) <= most, f"{step}: {[next(iter(one)) for one in sent[step]]}"
+
+
+async def test_claims_and_ends_examine_no_record_but_their_own(
+    store: MongoStore, commands: Commands, raw: Raw, now: datetime
+) -> None:
+    # Many others are due too, each at a moment of its own: none of them may be looked at.
+    await store.insert(
+        [
+            an_instance(f"other-{n}", execution_time=now - timedelta(milliseconds=n))
+            for n in range(BATCH)
+        ]
+    )
+    count = BATCH // 10
+    sent = await sent_by_each_step(store, commands, now, count=count)
+    for step in ("claim", "finish"):
+        commands_of_step = len(sent[step])
+        stats = list(explained(raw, sent[step]))
+        records = sum(one["totalDocsExamined"] for one in stats)
+        keys = sum(one["totalKeysExamined"] for one in stats)
+        # Each command of a step looks at each of the batch once at most; beside the key of each,
+        # the one behind it may be looked at, to see that it is another's.
+        assert 0 < records <= count * commands_of_step, step
+        assert 0 < keys <= (2 * count + 1) * commands_of_step, step
+
+
+async def test_a_pull_reads_the_index_alone_and_no_entry_too_many(
+    store: MongoStore, commands: Commands, raw: Raw, now: datetime
+) -> None:
+    await store.insert(some(now + timedelta(seconds=1), prefix="later"))
+    await store.insert(some(now))
+    commands.take()
+    page = {
+        "tasks": ["echo"],
+        "since": None,
+        "until": now + timedelta(milliseconds=1),
+        "limit": BATCH // 2,
+    }
+    first = await store.due(after=None, **page)
+    second = await store.due(after=first[-1], **page)
+    assert len({entry.id for entry in [*first, *second]}) == BATCH
+    pulls = commands.take()
+    assert len(pulls) == 2
+    for command in pulls:
+        [plan] = [raw.command("explain", bare(command), verbosity="executionStats")]
+        stats = plan["executionStats"]
+        assert stats["nReturned"] == BATCH // 2
+        assert stats["totalDocsExamined"] == 0
+        # One key is looked at to see that the page is over, and one to leap behind the last page.
+        assert stats["totalKeysExamined"] <= BATCH // 2 + 3
+        assert not set(stages(plan["queryPlanner"]["winningPlan"])) & {"FETCH", "SORT", "COLLSCAN"}
+
+
+def explained(raw: Raw, sent: list[Command]) -> Iterator[dict[str, Any]]:
+    """The execution statistics of each statement of the commands, as the server would now run it."""
+    for command in sent:
+        for one in statements(command):
+            yield raw.command("explain", one, verbosity="executionStats")["executionStats"]
+
+
+def statements(command: Command) -> Iterator[Command]:
+    """The command, as one for each of its updates: explain takes no more."""
+    if "update" not in command:
+        yield bare(command)
+        return
+    for update in command["updates"]:
+        yield {"update": command["update"], "updates": [update]}
+
+
+def bare(command: Command) -> Command:
+    dropped = OF_THE_DRIVER | NOT_EXPLAINED
+    return {name: value for name, value in command.items() if name not in dropped}
+
+
+def stages(plan: dict[str, Any]) -> Iterator[str]:
+    yield plan["stage"]
+    children = [
+        *plan.get("inputStages", []),
+        *([plan["inputStage"]] if "inputStage" in plan else []),
+    ]
+    for child in children:
+        yield from stages(child)
