@@ -45,8 +45,8 @@ class Size:
 async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
     """Many subscribers beside a running scheduler; one that catches up; one that follows."""
     yield await _many(bench, size)
-    yield await _one(bench, size, "one subscriber reads what it missed", _catch_up)
-    yield await _one(bench, size, "one subscriber follows", _follow)
+    yield await _one(bench, size, "one subscriber reads what it missed", catch_up)
+    yield await _one(bench, size, "one subscriber follows", follow)
 
 
 async def _many(bench: Bench, size: Size) -> Row:
@@ -125,7 +125,7 @@ async def _one(bench: Bench, size: Size, name: str, run: Any) -> Row:
     }
     shown = ["events_per_second", "too_slow"]
     given: dict[str, Any] = {"events": size.missed}
-    if run is _follow:
+    if run is follow:
         shown += ["written_per_second", "delay_p50_ms", "delay_p99_ms"]
         given["written_per_second"] = size.live_rate
     return Row(
@@ -137,7 +137,7 @@ async def _one(bench: Bench, size: Size, name: str, run: Any) -> Row:
     )
 
 
-async def _catch_up(
+async def catch_up(
     bench: Bench, server: Server, connection: Connection, size: Size
 ) -> dict[str, Any]:
     token = await _token(server)
@@ -148,7 +148,7 @@ async def _catch_up(
         return await subscribers.seen(ids, (1,))
 
 
-async def _follow(
+async def follow(
     bench: Bench, server: Server, connection: Connection, size: Size
 ) -> dict[str, Any]:
     async with Subscribers(server.address, bench.directory, count=1) as subscribers:

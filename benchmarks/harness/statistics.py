@@ -95,6 +95,8 @@ def in_words(
                 words[name] = f"{show(median)} ({show(low)} to {show(high)})"
             case float() | int():
                 words[name] = show(value)
+            case list():
+                words[name] = "".join(f"\n      {one}" for one in value)
             case _:
                 words[name] = str(value)
     return words
