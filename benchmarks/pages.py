@@ -14,6 +14,11 @@ MARKED = re.compile(
     r"(?P<begin><!-- figures: (?P<name>[a-z-]+) -->\n).*?(?P<end><!-- end of figures -->)",
     re.DOTALL,
 )
+#: The drawings of the table: their files beside the page, and what they show.
+PLOTS: Mapping[str, str] = {
+    "lateness-by-pending.svg": "Lateness against what is pending, a line for each rate",
+    "lateness-by-rate.svg": "Lateness against the rate, a line for each number of pending instances",
+}
 #: What stands where a report has nothing to say.
 NOT_MEASURED = "not measured"
 
@@ -63,6 +68,13 @@ def cells(rows: Rows) -> Rows:
     return [row for row in rows if row["program"] == "table"]
 
 
+def plots(report: Report) -> str:
+    """The drawings of the table, where there is one."""
+    if not cells(report["rows"]):
+        return ""
+    return "".join(f"![{text}]({name})\n\n" for name, text in PLOTS.items())
+
+
 def made_on(report: Report) -> str:
     """Machine, versions, command."""
     machine, versions = report["machine"], report["versions"]
@@ -95,6 +107,7 @@ FIGURES: Mapping[str, Callable[[Report], str]] = {
     "goals": goals,
     "lateness": lateness,
     "made-on": made_on,
+    "plots": plots,
     "profiles": profiles,
 }
 

@@ -36,9 +36,9 @@ def draw(rows: Rows, *, across: str, line: str, labels: tuple[str, str], path: P
     mpl.use("svg")
     # Text stays text, and ids do not depend on chance.
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "later", "font.size": 10})
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
-    figure, axes = pyplot.subplots(figsize=_SIZE_INCHES, layout="constrained")
+    figure, axes = plt.subplots(figsize=_SIZE_INCHES, layout="constrained")
     values = sorted({row["parameters"][line] for row in rows})
     for value, colour in zip(values, _COLOURS, strict=False):
         chosen = sorted(
@@ -57,7 +57,7 @@ def draw(rows: Rows, *, across: str, line: str, labels: tuple[str, str], path: P
     axes.set_xticks([], minor=True)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    plt.close(figure)
 
 
 def main() -> None:

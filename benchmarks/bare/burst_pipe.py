@@ -96,7 +96,8 @@ async def _batch(connection: Connection, ids: Sequence[str], outcome: Burst, end
         await _call(document)
     outcome.begun += [id for id, _, _ in begun]
     write = _finish_each if ends == "each" else _finish_same
-    outcome.finished += await write(connection, begun)
+    finished = await write(connection, begun)
+    outcome.finished += finished
 
 
 async def _call(document: dict[str, Any]) -> None:

@@ -57,7 +57,7 @@ def read(lines: Iterable[str]) -> Samples:
 
 
 def _library(name: str) -> str:
-    first = name.split(" ")[0].partition("/")[0]
+    first = name.split(" ", maxsplit=1)[0].partition("/")[0]
     return first.partition(".py")[0]
 
 

@@ -26,6 +26,7 @@ SECONDS = 30
 
 _SETUP = "tests/docs/test_readme.py::test_setup_lines_name_what_is_there"
 _DEMO = "tests/cli/test_serve.py::test_the_demo_ends_with_everything_as_promised"
+_PROGRAMS = "tests/benchmarks/test_programs.py"
 #: Commands that are not run here, and the test that runs them or holds them true.
 COVERED = {
     "python3 -m venv .venv": _SETUP,
@@ -34,6 +35,9 @@ COVERED = {
     ".venv/bin/tox": "tests/docs/test_readme.py::test_chores_that_pages_name_exist",
     ".venv/bin/later demo": _DEMO,
     "later demo": _DEMO,
+    "python -m benchmarks.plots": "tests/benchmarks/test_page.py::test_a_report_fills_in_the_page",
+    "python -m benchmarks.profiles": f"{_PROGRAMS}::test_a_profile_tells_where_the_time_goes",
+    "python -m benchmarks": f"{_PROGRAMS}::test_a_program_measures_and_finds_no_fault",
     "later serve": "tests/docs/test_readme.py::test_commands_do_what_the_page_shows",
 }
 
