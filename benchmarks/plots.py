@@ -51,6 +51,7 @@ def draw(rows: Rows, *, across: str, line: str, labels: tuple[str, str], path: P
             label = f"{value:,} {labels[1]}, {name[:3]}"
             axes.plot(at, late, style, color=colour, marker="o", markersize=4, label=label)
     axes.set(xscale="log", yscale="log", xlabel=labels[0], ylabel="lateness, ms")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(visible=True, which="major", alpha=0.3)
     ticks = sorted({row["parameters"][across] for row in rows})
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks], minor=False)
