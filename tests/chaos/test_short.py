@@ -30,10 +30,14 @@ async def test_the_promises_hold_through_every_fault(tmp_path: Path) -> None:
     found = {name: report.violations[name] for name in promises if report.violations[name]}
     assert not found, f"seed {SEED}: {found}"
     # And the run was worth something.
-    assert len(report.faults) == 10
+    assert len(report.faults) == 11
     account = report.account
     assert len(account.acknowledged.created) > 200
     assert len({noted.pid for noted in account.ledger}) > 5
     assert sum(seen.resumed for seen in account.seen) > 3
+    wrong = {round(noted.wrong_ns / 1e9) for noted in account.ledger}
+    assert min(wrong) < -5, wrong
+    assert max(wrong) > 5, wrong
+    assert len(wrong) > 3, "no wall clock was set while its node ran"
     reasons = {change.reason for change in account.seen[0].changes if change is not None}
     assert "NODE_LOST" in reasons, "no node died with work in its hands"

@@ -116,6 +116,10 @@ def start_early(account: Account) -> None:
     note(account, replace(first, at_ns=first.at_ns - 1), instead=True)
 
 
+def start_by_a_wrong_clock(account: Account) -> None:
+    account.stored["ran"] = replace(account.stored["ran"], start_ms=DUE_MS + 10_001)
+
+
 def start_after_an_abort(account: Account) -> None:
     store(
         account,
@@ -213,6 +217,7 @@ PLANTED: dict[Callable[[Account], None], str] = {
     start_without_a_claim: "starts that the store does not know",
     start_twice: "started twice in one attempt",
     start_early: "started early",
+    start_by_a_wrong_clock: "stored start more than 10 s from that in the ledger",
     start_after_an_abort: "acknowledged abort of PENDING, and started",
     start_again_at_most_once: "at most once, and started again",
     call_on_abort_twice: "on_abort called twice",
@@ -270,8 +275,8 @@ def test_a_database_in_trouble_excuses_a_late_takeover_and_a_kill_a_missing_call
 
 def test_the_ledger_is_read_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
-    path.write_text("start i1 2 42 1000\non_abort i2 0 43 2000\n")
+    path.write_text("start i1 2 42 1000 -30\non_abort i2 0 43 2000 0\n")
     assert read_ledger(path) == [
-        Noted("start", "i1", 2, 42, 1000),
+        Noted("start", "i1", 2, 42, 1000, -30),
         Noted("on_abort", "i2", 0, 43, 2000),
     ]

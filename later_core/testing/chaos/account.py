@@ -20,13 +20,16 @@ def now_ns() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One line of the ledger. ``at_ns``: nanoseconds since the Unix epoch, by this machine's clock."""
+    """One line of the ledger. ``at_ns``: nanoseconds since the Unix epoch, by this machine's clock;
+    ``wrong_ns``: what the process's own wall clock showed too much.
+    """
 
     what: str
     id: str
     attempt: int
     pid: int
     at_ns: int
+    wrong_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,13 @@ class Change:
     node: str
     reason: str
     at_ms: int = 0
+    start_ms: int | None = None
 
     @classmethod
     def of(cls, instance: Instance, at_ms: int = 0) -> Change:
-        """``at_ms``: when the change was made, by the database's clock, if that is known."""
+        """``at_ms``: when the change was made, by the database's clock, if that is known.
+        ``start_ms``: when the attempt's code began, as Later says.
+        """
         return cls(
             instance.id,
             instance.revision,
@@ -54,6 +60,7 @@ class Change:
             instance.node or "",
             instance.error.reason if instance.error else "",
             at_ms,
+            to_millis(instance.start_time) if instance.start_time else None,
         )
 
 
@@ -130,6 +137,8 @@ class Account:
     ended: Sequence[str] = ()
     #: What the servers logged together with an exception that nobody caught, in words.
     exceptions: Sequence[str] = ()
+    #: In which way the servers' wall clocks were made wrong.
+    clocks: str = ""
 
 
 def read_ledger(path: Path) -> list[Noted]:
@@ -138,5 +147,5 @@ def read_ledger(path: Path) -> list[Noted]:
     return [_noted(*line.split(" ")) for line in lines]
 
 
-def _noted(what: str, id: str, attempt: str, pid: str, at_ns: str) -> Noted:
-    return Noted(what, id, int(attempt), int(pid), int(at_ns))
+def _noted(what: str, id: str, attempt: str, pid: str, at_ns: str, wrong_ns: str) -> Noted:
+    return Noted(what, id, int(attempt), int(pid), int(at_ns), int(wrong_ns))

@@ -15,6 +15,7 @@ from later_core.testing.chaos.network import Network
 from later_core.testing.chaos.nodes import Node, Nodes
 from later_core.testing.chaos.replica_set import ReplicaSet
 from later_core.testing.chaos.waiting import CLOCK
+from later_core.testing.chaos.wall_clocks import SEEN_SECONDS
 
 _log = structlog.get_logger(__name__)
 
@@ -72,8 +73,13 @@ class Faults:
             "primary: cut from the other members": self.isolate_primary,
         }
 
+    @property
+    def of_clocks(self) -> Mapping[str, Fault]:
+        """What befalls the clocks of the nodes, by name."""
+        return {"every node: wall clock set anew": self.set_clocks}
+
     async def each_once(self) -> None:
-        """Every fault, those of the nodes beside those of MongoDB."""
+        """Every fault, those of the nodes beside those of MongoDB; the clocks are set in between."""
 
         async def side(faults: Mapping[str, Fault]) -> None:
             for name, fault in _shuffled(faults, self._chance).items():
@@ -82,9 +88,11 @@ class Faults:
         async with asyncio.TaskGroup() as group:
             group.create_task(side(self.of_nodes))
             group.create_task(side(self.of_database))
+            await CLOCK.sleep(_MEMBER_AWAY)
+            group.create_task(side(self.of_clocks))
 
     async def for_seconds(self, seconds: float) -> None:
-        """Faults of both sides by chance, until the time is over."""
+        """Faults of all sides by chance, until the time is over."""
         stop = CLOCK.monotonic() + seconds
 
         async def side(faults: Mapping[str, Fault], pause: float) -> None:
@@ -97,6 +105,7 @@ class Faults:
             sides.create_task(side(self.of_nodes, 1.0))
             # Now and then long enough for the nodes to meet their own faults alone.
             sides.create_task(side(self.of_database, 12.0))
+            sides.create_task(side(self.of_clocks, 5.0))
 
     async def _befall(self, name: str, fault: Fault, *, pause: float) -> None:
         _log.info("fault begins", fault=name)
@@ -150,6 +159,12 @@ class Faults:
 
     def _any_node(self) -> Node:
         return self._chance.choice(self._nodes.all)
+
+    # -- their clocks ------------------------------------------------------------------------
+
+    async def set_clocks(self) -> None:
+        self._nodes.set_clocks()
+        await CLOCK.sleep(SEEN_SECONDS)
 
     # -- MongoDB -----------------------------------------------------------------------------
 

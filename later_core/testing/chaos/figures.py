@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from later_core.model.state import State
-from later_core.testing.chaos.account import Account, Change
+from later_core.testing.chaos.account import Account, Change, Noted
 from later_core.testing.chaos.verdict import History, is_taken, takeovers, undisturbed
 
 
@@ -30,6 +30,9 @@ def figures(account: Account) -> Mapping[str, str]:
         "starts in the ledger, by how many processes": (
             f"{len(starts):,}, {len({start.pid for start in starts})}"
         ),
+        f"wall clocks at these starts, made wrong {account.clocks}: seconds slow, fast": (
+            _wrong_clocks(starts)
+        ),
         "ended: succeeded, failed, aborted": ", ".join(
             f"{states.count(state):,}" for state in (State.SUCCEEDED, State.FAILED, State.ABORTED)
         ),
@@ -44,6 +47,11 @@ def figures(account: Account) -> Mapping[str, str]:
         ),
         "aborted while RUNNING, code began after the answer": f"{_late_starts(account):,}",
     }
+
+
+def _wrong_clocks(starts: Sequence[Noted]) -> str:
+    wrong = [0.0, *(start.wrong_ns / 1e9 for start in starts)]
+    return f"up to {-min(wrong):.1f}, {max(wrong):.1f}"
 
 
 def _was_taken(before: Change | None, after: Change) -> bool:

@@ -1,8 +1,9 @@
-"""Three ``later serve``, with the tasks of chaos installed as a distribution."""
+"""Three ``later serve``, with the tasks of chaos installed as a distribution, and wrong wall clocks."""
 
 from __future__ import annotations
 
 import os
+import random
 import socket
 import sys
 from collections.abc import Collection, Mapping
@@ -16,9 +17,13 @@ from later_core.testing.chaos.network import Network
 from later_core.testing.chaos.process import OwnedProcess
 from later_core.testing.chaos.task import SETTING
 from later_core.testing.chaos.waiting import until
+from later_core.testing.chaos.wall_clocks import WallClock, Way
 
 DATABASE = "chaos"
 _READY_SECONDS = 90.0
+
+#: How wrong a node's wall clock may be, fast or slow.
+_WRONG_SECONDS = 30.0
 
 _METADATA = "Metadata-Version: 2.1\nName: later-chaos-tasks\nVersion: 1.0\n"
 _ENTRY_POINTS = "[later]\nchaos = later_core.testing.chaos.task\n"
@@ -27,12 +32,13 @@ _ENTRY_POINTS = "[later]\nchaos = later_core.testing.chaos.task\n"
 class Node:
     """One server, at one address for all its lives. Its id in Later ends with each of them."""
 
-    def __init__(self, name: str, directory: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, name: str, directory: Path, settings: Mapping[str, str], way: Way) -> None:
         self.name = name
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
         directory.mkdir(parents=True)
+        self.clock = WallClock(way, directory / "clock", wrong_seconds=0.0)
         environment = {
             # Nothing of the user's own.
             "PATH": os.defpath,
@@ -40,6 +46,7 @@ class Node:
             "XDG_CONFIG_HOME": str(directory),
             "LATER_LISTEN": self.address,
             "LATER_LOG_FORMAT": "json",
+            **self.clock.environment,
             **{
                 name if name.isupper() else f"LATER_{name.upper()}": value
                 for name, value in settings.items()
@@ -79,9 +86,14 @@ class Nodes:
         mongodb_uri: str,
         settings: Mapping[str, str],
         python_path: str,
+        way: Way,
+        chance: random.Random,
         count: int = 3,
     ) -> None:
         self._network = network
+        self._way = way
+        self._chance = chance
+        self._pids: set[int] = set()
         self.ledger = directory / "ledger"
         self.ledger.touch()
         #: Those that ended by themselves, or not in order, in words.
@@ -97,12 +109,16 @@ class Nodes:
                     "mongodb_uri": mongodb_uri,
                     "database": DATABASE,
                     SETTING: str(self.ledger),
-                    "PYTHONPATH": os.pathsep.join(filter(None, [str(installed), python_path])),
+                    "PYTHONPATH": os.pathsep.join(
+                        filter(None, [way.python_path, str(installed), python_path])
+                    ),
                     **settings,
                 },
+                way,
             )
             for n in range(count)
         ]
+        self.set_clocks()
 
     async def __aenter__(self) -> Self:
         try:
@@ -117,10 +133,18 @@ class Nodes:
     async def __aexit__(self, *_: object) -> None:
         await self._end()
 
+    def set_clocks(self) -> None:
+        """Set every node's wall clock, running or not: wrong, and each in another way."""
+        span = 2 * _WRONG_SECONDS / len(self.all)
+        parts = self._chance.sample(range(len(self.all)), len(self.all))
+        for node, part in zip(self.all, parts, strict=True):
+            node.clock.set(-_WRONG_SECONDS + (part + self._chance.random()) * span)
+
     async def start(self, nodes: Collection[Node]) -> None:
         """Start these; they may not serve yet."""
         for node in nodes:
             await node.process.spawn()
+            self._pids.add(node.process.pid)
             self._network.pids[node.name] = node.process.pid
 
     async def kill(self, nodes: Collection[Node]) -> None:
@@ -153,6 +177,7 @@ class Nodes:
     async def _end(self) -> None:
         for node in self.all:
             await node.process.kill()
+        self._way.clean_up(self._pids)
 
 
 def _install(place: Path) -> Path:

@@ -29,6 +29,7 @@ from later_core.testing.chaos.replica_set import Document, ReplicaSet
 from later_core.testing.chaos.subscriber import subscribe
 from later_core.testing.chaos.verdict import judge
 from later_core.testing.chaos.waiting import CLOCK, until
+from later_core.testing.chaos.wall_clocks import find_way
 
 _BEGIN_SECONDS = 60.0
 _REST_SECONDS = 180.0
@@ -69,6 +70,7 @@ async def chaos(plan: Plan, directory: Path, *, python_path: str = "") -> Report
     """
     chance = random.Random(plan.seed)  # noqa: S311 -- chance of a test, not of a secret
     acknowledged = Acknowledged()
+    way = await find_way(directory / "clocks", python_path=python_path)
     async with (
         Network() as network,
         ReplicaSet(network, directory) as replica_set,
@@ -78,6 +80,8 @@ async def chaos(plan: Plan, directory: Path, *, python_path: str = "") -> Report
             mongodb_uri=replica_set.uri,
             settings=_settings(plan),
             python_path=python_path,
+            way=way,
+            chance=chance,
         ) as nodes,
     ):
         addresses = [node.address for node in nodes.all]
@@ -107,6 +111,7 @@ async def chaos(plan: Plan, directory: Path, *, python_path: str = "") -> Report
         calm=calm,
         ended=nodes.ended,
         exceptions=nodes.exceptions(),
+        clocks=way.name,
     )
     _write_down(account, directory)
     return Report(
@@ -189,7 +194,7 @@ async def _at_rest(replica_set: ReplicaSet, seen: Sequence[Seen]) -> dict[str, C
 
 def _change(document: Document) -> Change:
     """Read as it stands, past the code that is on trial."""
-    error = document.get("error")
+    error, started = document.get("error"), document.get("start_time")
     return Change(
         id=document["_id"],
         revision=document["revision"],
@@ -198,4 +203,5 @@ def _change(document: Document) -> Change:
         due_ms=to_millis(document["execution_time"].replace(tzinfo=UTC)),
         node=document.get("node") or "",
         reason=error["reason"] if error else "",
+        start_ms=to_millis(started.replace(tzinfo=UTC)) if started else None,
     )

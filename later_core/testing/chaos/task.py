@@ -1,8 +1,9 @@
 """The tasks that chaos runs: each writes to the ledger at the very moment its code begins, and as
 it succeeds.
 
-The only part of the kit that runs inside the servers. It uses nothing of Later but what any plugin
-is given, so that the ledger is an account of its own.
+Beside what makes their wall clocks wrong, this is the only part of the kit that runs inside the
+servers. It uses nothing of Later but what any plugin is given, and the clock of the kernel, so that
+the ledger is an account of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from later_core import Context, PluginSetting, Task, TaskError, hookimpl
+from later_core.testing.chaos.true_clock import true_ns
 
 SETTING = "chaos_ledger"
 
@@ -26,8 +28,11 @@ class Ledger:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def note(self, what: str, context: Context, at: int) -> None:
-        """One line: what, instance, attempt, process, nanoseconds since the Unix epoch."""
-        line = f"{what} {context.instance.id} {context.attempt} {os.getpid()} {at}\n"
+        """One line: what, instance, attempt, process, nanoseconds since the Unix epoch, and how many
+        nanoseconds the process's own wall clock shows too much.
+        """
+        wrong = time.time_ns() - true_ns()
+        line = f"{what} {context.instance.id} {context.attempt} {os.getpid()} {at} {wrong}\n"
         os.write(self._file, line.encode())
         os.fsync(self._file)
 
@@ -37,17 +42,17 @@ class _Noting(Task):
         self._ledger = ledger
 
     def on_abort(self, context: Context) -> None:
-        self._ledger.note("on_abort", context, time.time_ns())
+        self._ledger.note("on_abort", context, true_ns())
 
     def _begin(self, context: Context) -> float:
         """Note the start; answers how many seconds the attempt is to take."""
-        self._ledger.note("start", context, time.time_ns())
+        self._ledger.note("start", context, true_ns())
         return float(context.json()["seconds"])
 
     def _end(self, context: Context) -> str:
         if context.attempt <= context.json()["fails"]:
             raise TaskError("told to fail")
-        self._ledger.note("end", context, time.time_ns())
+        self._ledger.note("end", context, true_ns())
         return "done"
 
 

@@ -15,6 +15,10 @@ _AFTER_NS = 10_000_000_000
 #: For so long after its own faults MongoDB counts as harmed.
 _SETTLED_NS = 2_000_000_000
 
+#: How far the time at which code began, as it is stored, may be from what the ledger says: more than
+#: a process that was paused between the two, less than the worst of the wall clocks is wrong.
+_START_MS = 10_000
+
 #: The one promise that a machine may break which is busy with something else.
 TAKEN_LATE = "node lost undisturbed, taken over later than 2 leases"
 
@@ -33,6 +37,7 @@ def judge(account: Account) -> Mapping[str, list[str]]:
         "starts that the store does not know": _unknown_starts,
         "started twice in one attempt": _twice,
         "started early": _early,
+        "stored start more than 10 s from that in the ledger": _misdated,
         "acknowledged abort of PENDING, and started": _aborted_and_started,
         "at most once, and started again": _again,
         "on_abort called twice": _aborted_twice,
@@ -135,6 +140,16 @@ def _early(_: Account, history: History) -> Found:
         claim = history.claim(start)
         if claim is not None and start.at_ns < claim.due_ms * 1_000_000:
             yield f"{start}, {claim.due_ms * 1_000_000 - start.at_ns} ns before {claim}"
+
+
+def _misdated(account: Account, history: History) -> Found:
+    began = {(start.id, start.attempt, start.pid): start.at_ns for start in history.starts}
+    for change in account.stored.values():
+        at_ns = began.get((change.id, change.attempt, _pid_of(change.node)))
+        if at_ns is None or change.start_ms is None:
+            continue
+        if abs(change.start_ms - at_ns / 1e6) > _START_MS:
+            yield f"{change}, and its code began at {at_ns}"
 
 
 def _aborted_and_started(account: Account, history: History) -> Found:
