@@ -63,6 +63,9 @@ class RunningNode:
     inventory: Inventory
     nodes: Nodes
     health: Health
+    #: Says where the node answers: with port 0 in the settings only its server knows. The others
+    #: learn of it by the next heartbeat.
+    answers_at: Callable[[str], None]
     #: Claims nothing more and lets the running finish within the grace; what is left goes back.
     drain: Callable[[timedelta], Awaitable[None]]
 
@@ -213,6 +216,7 @@ async def node(
                     inventory=inventory,
                     nodes=Nodes(store=store),
                     health=health,
+                    answers_at=keeper.answers_at,
                     drain=drainer.drain,
                 )
             finally:

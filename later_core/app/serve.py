@@ -66,6 +66,7 @@ async def serve(
                 )
                 mirror = {"health": lambda: _tell(parts.health, server)}
                 async with server, run_loops(mirror, clock):
+                    parts.answers_at(server.address)
                     if ready:
                         ready(server.address)
                     await stop.wait()

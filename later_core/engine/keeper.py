@@ -51,6 +51,7 @@ class Keeper:
         self._surroundings = surroundings
         self._describe = describe
         self._node = describe()
+        self._address = self._node.address
         #: Seconds between two heartbeats; within two of them every node knows of a change.
         self.pause = min(lease.seconds / 4, _LONGEST_PAUSE)
         self._fenced = False
@@ -58,6 +59,10 @@ class Keeper:
         self._is_drained = False
         #: Set once somebody has asked this node to drain (DrainNode).
         self.is_asked_to_drain = asyncio.Event()
+
+    def answers_at(self, address: str) -> None:
+        """Where this node answers, as far as that was not known before; told by the next heartbeat."""
+        self._address = address
 
     async def join(self) -> None:
         """Begin the lease and learn the database's time; before anything else starts.
@@ -126,6 +131,7 @@ class Keeper:
         asked_at = self._clock.monotonic()
         node = replace(
             self._node,
+            address=self._address,
             window_size=self._surroundings.window_size,
             running=len(self._runs),
             is_draining=self._is_draining,

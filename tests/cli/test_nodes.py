@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 
@@ -29,6 +31,16 @@ def test_nodes_are_shown_to_people_and_to_programs(ask, server):
     assert record["isAlive"] is True
     assert record["buckets"] == 256
     assert "echo" in record["tasks"]
+
+
+def test_a_node_on_port_0_is_shown_with_the_port_that_was_found(later, alone):
+    """The others learn of it by a heartbeat, of which there are four in a lease."""
+    deadline = time.monotonic() + 20  # noqa: TID251 -- a real process
+    shown = ""
+    while shown != alone.address:
+        assert time.monotonic() < deadline, f"{shown} instead of {alone.address}"  # noqa: TID251 -- likewise
+        (node,) = later("--address", alone.address, "nodes", "--json").records
+        shown = node["address"]
 
 
 def test_who_is_no_node_cannot_drain(ask):
