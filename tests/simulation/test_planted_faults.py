@@ -156,6 +156,20 @@ def trust_in_the_nodes_own_clock(patch: Patch) -> None:
 
 
 @planted
+def a_lease_by_the_wall_clock(patch: Patch) -> None:
+    def wall(self: Any) -> float:
+        return float(self._clock.now().timestamp())
+
+    def renewed(self: Any, node: str, asked_at: float) -> None:
+        self.node = node
+        self._trusted_until = wall(self) + self.seconds * (1 - Lease.MARGIN)
+
+    patch.setattr(Lease, "renewed", renewed)
+    patch.setattr(Lease, "is_held", property(lambda self: wall(self) < self._trusted_until))
+    patch.setattr(Lease, "remaining", property(lambda self: self._trusted_until - wall(self)))
+
+
+@planted
 def a_lease_that_is_ignored(patch: Patch) -> None:
     patch.setattr(Lease, "is_held", property(lambda self: True))
 

@@ -137,8 +137,6 @@ class Account:
     ended: Sequence[str] = ()
     #: What the servers logged together with an exception that nobody caught, in words.
     exceptions: Sequence[str] = ()
-    #: In which way the servers' wall clocks were made wrong.
-    clocks: str = ""
 
 
 def read_ledger(path: Path) -> list[Noted]:

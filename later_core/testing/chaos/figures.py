@@ -30,9 +30,7 @@ def figures(account: Account) -> Mapping[str, str]:
         "starts in the ledger, by how many processes": (
             f"{len(starts):,}, {len({start.pid for start in starts})}"
         ),
-        f"wall clocks at these starts, made wrong {account.clocks}: seconds slow, fast": (
-            _wrong_clocks(starts)
-        ),
+        "wall clocks of the nodes at these starts: seconds slow, fast": _wrong_clocks(starts),
         "ended: succeeded, failed, aborted": ", ".join(
             f"{states.count(state):,}" for state in (State.SUCCEEDED, State.FAILED, State.ABORTED)
         ),

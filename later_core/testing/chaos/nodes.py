@@ -17,7 +17,7 @@ from later_core.testing.chaos.network import Network
 from later_core.testing.chaos.process import OwnedProcess
 from later_core.testing.chaos.task import SETTING
 from later_core.testing.chaos.waiting import until
-from later_core.testing.chaos.wall_clocks import WallClock, Way
+from later_core.testing.chaos.wall_clocks import WallClock
 
 DATABASE = "chaos"
 _READY_SECONDS = 90.0
@@ -32,13 +32,13 @@ _ENTRY_POINTS = "[later]\nchaos = later_core.testing.chaos.task\n"
 class Node:
     """One server, at one address for all its lives. Its id in Later ends with each of them."""
 
-    def __init__(self, name: str, directory: Path, settings: Mapping[str, str], way: Way) -> None:
+    def __init__(self, name: str, directory: Path, settings: Mapping[str, str]) -> None:
         self.name = name
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
         directory.mkdir(parents=True)
-        self.clock = WallClock(way, directory / "clock", wrong_seconds=0.0)
+        self.clock = WallClock(directory / "clock")
         environment = {
             # Nothing of the user's own.
             "PATH": os.defpath,
@@ -76,7 +76,9 @@ class Node:
 
 
 class Nodes:
-    """An async context manager: entering starts all, leaving kills them."""
+    """An async context manager: entering starts all, leaving kills them. ``clocks`` is what makes
+    their wall clocks wrong.
+    """
 
     def __init__(
         self,
@@ -86,14 +88,12 @@ class Nodes:
         mongodb_uri: str,
         settings: Mapping[str, str],
         python_path: str,
-        way: Way,
+        clocks: Path,
         chance: random.Random,
         count: int = 3,
     ) -> None:
         self._network = network
-        self._way = way
         self._chance = chance
-        self._pids: set[int] = set()
         self.ledger = directory / "ledger"
         self.ledger.touch()
         #: Those that ended by themselves, or not in order, in words.
@@ -110,11 +110,10 @@ class Nodes:
                     "database": DATABASE,
                     SETTING: str(self.ledger),
                     "PYTHONPATH": os.pathsep.join(
-                        filter(None, [way.python_path, str(installed), python_path])
+                        filter(None, [str(clocks), str(installed), python_path])
                     ),
                     **settings,
                 },
-                way,
             )
             for n in range(count)
         ]
@@ -144,7 +143,6 @@ class Nodes:
         """Start these; they may not serve yet."""
         for node in nodes:
             await node.process.spawn()
-            self._pids.add(node.process.pid)
             self._network.pids[node.name] = node.process.pid
 
     async def kill(self, nodes: Collection[Node]) -> None:
@@ -177,7 +175,6 @@ class Nodes:
     async def _end(self) -> None:
         for node in self.all:
             await node.process.kill()
-        self._way.clean_up(self._pids)
 
 
 def _install(place: Path) -> Path:

@@ -29,7 +29,7 @@ from later_core.testing.chaos.replica_set import Document, ReplicaSet
 from later_core.testing.chaos.subscriber import subscribe
 from later_core.testing.chaos.verdict import judge
 from later_core.testing.chaos.waiting import CLOCK, until
-from later_core.testing.chaos.wall_clocks import find_way
+from later_core.testing.chaos.wall_clocks import install, try_out
 
 _BEGIN_SECONDS = 60.0
 _REST_SECONDS = 180.0
@@ -70,7 +70,8 @@ async def chaos(plan: Plan, directory: Path, *, python_path: str = "") -> Report
     """
     chance = random.Random(plan.seed)  # noqa: S311 -- chance of a test, not of a secret
     acknowledged = Acknowledged()
-    way = await find_way(directory / "clocks", python_path=python_path)
+    clocks = install(directory / "clocks")
+    await try_out(clocks, clocks / "trial", python_path=python_path)
     async with (
         Network() as network,
         ReplicaSet(network, directory) as replica_set,
@@ -80,7 +81,7 @@ async def chaos(plan: Plan, directory: Path, *, python_path: str = "") -> Report
             mongodb_uri=replica_set.uri,
             settings=_settings(plan),
             python_path=python_path,
-            way=way,
+            clocks=clocks,
             chance=chance,
         ) as nodes,
     ):
@@ -111,7 +112,6 @@ async def chaos(plan: Plan, directory: Path, *, python_path: str = "") -> Report
         calm=calm,
         ended=nodes.ended,
         exceptions=nodes.exceptions(),
-        clocks=way.name,
     )
     _write_down(account, directory)
     return Report(

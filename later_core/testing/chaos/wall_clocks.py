@@ -1,14 +1,11 @@
 """Wall clocks that are wrong, each node's in its own way, and can be set while the node runs.
 
 Later reads time that decides anything from MongoDB, so a wrong clock must change nothing. The clock
-of the machine stays as it is: what is wrong is what the processes are told, and not their monotonic
-clock. There are two ways:
-
-- libfaketime, where it is installed (``pip install libfaketime``): whoever in the process asks the
-  C library, gRPC and all others in C too;
-- else ``wrong_clock.py``: whatever Python code asks.
-
-A way is tried before it is used: libfaketime 0.9.10, for one, breaks ``time.sleep``.
+of the machine stays as it is: what is wrong is what Python code in the servers is told
+(``wrong_clock.py``), and not their monotonic clock. Libraries in C that ask for themselves are told
+the truth. A preloaded library can lie to them too, and was tried; but the kernel's timers cannot be
+deceived, and so libfaketime 0.9.10 breaks ``time.sleep``, and under a later one threads of gRPC spin
+because the moments for which they wait have passed by the kernel's clock.
 """
 
 from __future__ import annotations
@@ -19,9 +16,6 @@ import os
 import shutil
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
 from later_core.testing.chaos import wrong_clock
@@ -52,33 +46,15 @@ print(json.dumps([
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """One way to make the clock wrong of the processes that are given this environment.
+class WallClock:
+    """One node's wall clock, in all its lives: how wrong it is, in a file that the node reads.
 
-    ``variable`` names the file with the number of seconds; ``python_path`` belongs into PYTHONPATH.
-    ``leavings``: patterns of what a process that is killed leaves behind, by its id.
+    ``environment`` is what makes it so, beside PYTHONPATH.
     """
 
-    name: str
-    variable: str
-    environment: Mapping[str, str] = field(default_factory=dict)
-    python_path: str = ""
-    leavings: Sequence[str] = ()
-
-    def clean_up(self, pids: Iterable[int]) -> None:
-        """Remove what these processes, which have ended, left behind."""
-        for pid in pids:
-            for leaving in self.leavings:
-                Path(leaving.format(pid)).unlink(missing_ok=True)
-
-
-class WallClock:
-    """One node's wall clock, in all its lives."""
-
-    def __init__(self, way: Way, file: Path, *, wrong_seconds: float) -> None:
+    def __init__(self, file: Path, *, wrong_seconds: float = 0.0) -> None:
         self._file = file
-        self.environment = {**way.environment, way.variable: str(file)}
+        self.environment = {wrong_clock.FILE: str(file)}
         self.set(wrong_seconds)
 
     def set(self, wrong_seconds: float) -> None:
@@ -88,72 +64,35 @@ class WallClock:
         new.replace(self._file)
 
 
-async def find_way(directory: Path, *, python_path: str = "") -> Way:
-    """The best way that works on this machine; ``directory`` is for what it needs.
+def install(directory: Path) -> Path:
+    """What makes the clocks wrong, as a directory for PYTHONPATH: Python imports it at its start."""
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copy(wrong_clock.__file__, directory / "sitecustomize.py")
+    return directory
+
+
+async def try_out(installed: Path, file: Path, *, python_path: str = "") -> None:
+    """Start a process whose clock is wrong, and look at what it sees; ``file`` is one for the trial.
 
     Raises:
-        RuntimeError: none works.
+        RuntimeError: that is not what it should see.
 
     """
-    refused = []
-    for way in ways(directory):
-        trouble = await trouble_with(way, directory / "trial", python_path=python_path)
-        if not trouble:
-            return way
-        refused.append(f"{way.name}: {trouble}")
-    raise RuntimeError("no way to make a wall clock wrong:\n" + "\n".join(refused))
-
-
-def ways(directory: Path) -> Sequence[Way]:
-    """The ways that there are here, whether they work or not, the best one first."""
-    return [*(_preloaded(library) for library in _libraries()), _patched(directory)]
-
-
-async def trouble_with(way: Way, file: Path, *, python_path: str = "") -> str:
-    """Start a process whose clock is wrong, and look at what it sees; what is amiss, in words."""
-    clock = WallClock(way, file, wrong_seconds=_TRIAL_SECONDS)
+    clock = WallClock(file, wrong_seconds=_TRIAL_SECONDS)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "ignore", "-c", _TRIAL),
         env={
             **clock.environment,
-            "PYTHONPATH": os.pathsep.join(filter(None, [way.python_path, python_path])),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(installed), python_path])),
         },
         stdout=PIPE,
         stderr=PIPE,
     )
     out, err = await process.communicate()
-    way.clean_up([process.pid])
     if process.returncode or err:
-        return err.decode(errors="replace") or f"exit code {process.returncode}"
+        raise RuntimeError(f"no clock can be made wrong: {err.decode(errors='replace')}")
     *shown, passed = json.loads(out)
     if any(abs(one - _TRIAL_SECONDS) > _TOLERANCE_SECONDS for one in shown):
-        return f"it shows {shown} s too much instead of {_TRIAL_SECONDS:g}"
-    return "" if passed < _TOLERANCE_SECONDS else f"the monotonic clock went on by {passed} s"
-
-
-def _preloaded(library: Path) -> Way:
-    return Way(
-        name="libfaketime",
-        variable="FAKETIME_TIMESTAMP_FILE",
-        environment={
-            "LD_PRELOAD": str(library),
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_CACHE_DURATION": "1",
-            "NO_FAKE_STAT": "1",
-        },
-        leavings=["/dev/shm/faketime_shm_{}", "/dev/shm/sem.faketime_sem_{}"],  # noqa: S108 -- its places
-    )
-
-
-def _patched(directory: Path) -> Way:
-    directory.mkdir(parents=True, exist_ok=True)
-    shutil.copy(wrong_clock.__file__, directory / "sitecustomize.py")
-    return Way(name="in Python", variable=wrong_clock.FILE, python_path=str(directory))
-
-
-def _libraries() -> Iterable[Path]:
-    try:
-        files = metadata.files("libfaketime") or []
-    except metadata.PackageNotFoundError:
-        return []
-    return [Path(str(file.locate())) for file in files if file.name == "libfaketime.so.1"]
+        raise RuntimeError(f"clocks show {shown} s too much instead of {_TRIAL_SECONDS:g}")
+    if passed > _TOLERANCE_SECONDS:
+        raise RuntimeError(f"the monotonic clock went on by {passed} s")

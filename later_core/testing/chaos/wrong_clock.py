@@ -1,8 +1,8 @@
 """Makes the wall clock wrong that Python code of this process sees; imported at its start.
 
 The run copies this file, as ``sitecustomize``, to where the servers find it. It reads how wrong the
-clock is to be from a file, once a second: a number of seconds with its sign, as libfaketime wants
-it. What libraries in C ask for themselves stays as it is.
+clock is to be from a file, once a second: a number of seconds. What libraries in C ask for
+themselves stays as it is.
 """
 
 from __future__ import annotations
