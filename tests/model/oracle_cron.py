@@ -48,7 +48,7 @@ DIFFERENCES = {
     ),
     "cronsim: near a change of the clock": (
         "cronsim steps in real hours and minutes from the full hour, and so misses or adds times of running"
-        " rules where a gap or fold is at midnight or not a full hour long; and asked within the second"
+        " rules where a gap or fold does not begin and end on a full hour; and asked within the second"
         " round of a fold it answers with a time of the first round, which lies before the question"
     ),
     "croniter: a step from a star in a day field": (
