@@ -233,7 +233,7 @@ def test_after_the_last_run_nothing_is_missed_and_nothing_follows() -> None:
     )
 
 
-def test_years_of_excluded_seconds_are_planned_in_bounded_steps() -> None:
+def test_a_day_of_excluded_seconds_is_planned_in_bounded_steps() -> None:
     every_second = CronRule(expression="* * * * * *")
     spec = replace(
         HOURLY, rules=(every_second,), exclusions=(CronRule(expression="* * 9-23 * * *"),)
