@@ -7,6 +7,9 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from later_core.local.agenda import Agenda
+from later_core.local.dues import Dues, Key, pack, unpack
+
 Entry = tuple[int, str]  # (due, milliseconds since the Unix epoch; id)
 
 
@@ -23,17 +26,15 @@ class Window:
 
     #: What is due longer than this when it is offered is backlog, in milliseconds.
     OVERDUE_AFTER_MS = 5_000
-    #: The share of a full window that makes room at once: each time costs a walk through all of it.
+    #: The share of a full window that makes room at once.
     _LET_GO = 1 / 8
-    #: Entries that tell where the latest of them begin.
-    _SAMPLE = 1_024
 
     def __init__(self, *, capacity: int = 2_000_000, backlog_capacity: int = 50_000) -> None:
         self._capacity = capacity
         self._backlog_capacity = backlog_capacity
-        self._due: dict[str, int] = {}
-        self._near: list[Entry] = []
-        self._backlog: list[Entry] = []
+        self._dues = Dues()
+        self._near = Agenda(self._dues)
+        self._backlog: list[tuple[int, Key]] = []
         #: Everything pending up to here is held or was offered; milliseconds since the epoch.
         self.horizon_ms = -1
         #: Set when the next due time may have come nearer. Clear it before reading ``next_due``.
@@ -47,7 +48,7 @@ class Window:
         self.is_doubted = False
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._dues)
 
     @property
     def backlog_size(self) -> int:
@@ -65,7 +66,7 @@ class Window:
 
     def due_of(self, id: str) -> int | None:
         """When the instance is due as far as is known here, None where it is not held."""
-        return self._due.get(id)
+        return self._dues.get(pack(id))
 
     def offer(self, due_ms: int, id: str, *, now_ms: float) -> bool:
         """Take an entry in, or move the one of this id; False when there was no room.
@@ -74,26 +75,25 @@ class Window:
         """
         if self._touched is not None:
             self._touched.add(id)
-        held = self._due.get(id)
+        key = pack(id)
+        held = self._dues.get(key)
         if held == due_ms:
             return True
         overdue = due_ms < now_ms - self.OVERDUE_AFTER_MS
         if held is None and overdue and len(self._backlog) >= self._backlog_capacity:
             self._backlog_cut = True
             return False
-        if held is None and len(self._due) >= self._capacity and not self._make_room(due_ms, id):
+        if held is None and len(self) >= self._capacity and not self._make_room(due_ms, key):
             self._near_cut = True
             self.horizon_ms = min(self.horizon_ms, due_ms - 1)
             return False
-        self._due[id] = due_ms
+        self._dues.put(key, due_ms)
         if overdue:
-            heapq.heappush(self._backlog, (due_ms, id))
+            heapq.heappush(self._backlog, (due_ms, key))
             self.changed.set()
-        else:
-            heapq.heappush(self._near, (due_ms, id))
-            if self._near[0][1] == id:
-                self.changed.set()
-        self._drop_many_stale()
+        elif self._near.add(due_ms, key, now_ms=now_ms):
+            self.changed.set()
+        self._near.drop_stale()
         return True
 
     @contextmanager
@@ -119,34 +119,43 @@ class Window:
 
     def retain(self, is_ours: Callable[[str], bool], *, until_ms: float) -> None:
         """Forget what is due after that moment and is no longer ours; others look after it."""
-        for id in [id for id, due in self._due.items() if due > until_ms and not is_ours(id)]:
-            del self._due[id]
-        self._drop_many_stale()
+        for key, due in self._dues.items():
+            if due > until_ms and not is_ours(unpack(key)):
+                self._dues.remove(key)
+        self._near.drop_stale()
 
     def discard(self, id: str) -> None:
         """Forget the id."""
         if self._touched is not None:
             self._touched.add(id)
-        self._due.pop(id, None)
-        self._drop_many_stale()
+        self._dues.remove(pack(id))
+        self._near.drop_stale()
 
     def next_due(self) -> int | None:
         """When the first entry that is not backlog is due; None when there is none."""
-        self._drop_stale(self._near)
-        return self._near[0][0] if self._near else None
+        first = self._near.first()
+        return first[0] if first else None
 
     def has_backlog(self) -> bool:
         """Whether anything waits in the backlog."""
-        self._drop_stale(self._backlog)
+        while self._backlog and not self._is_held(self._backlog[0]):
+            heapq.heappop(self._backlog)
         return bool(self._backlog)
 
     def pop_due(self, until_ms: float, limit: int) -> list[Entry]:
         """Take out what is due by then, in order of time, at most this many."""
-        return self._pop(self._near, until_ms, limit)
+        entries: list[Entry] = []
+        while len(entries) < limit and (entry := self._near.pop(until_ms)) is not None:
+            entries.append(self._taken(entry))
+        self._note_room()
+        return entries
 
     def pop_backlog(self, limit: int) -> list[Entry]:
         """Take out the oldest of the backlog, at most this many."""
-        entries = self._pop(self._backlog, float("inf"), limit)
+        entries: list[Entry] = []
+        while len(entries) < limit and self.has_backlog():
+            entries.append(self._taken(heapq.heappop(self._backlog)))
+        self._note_room()
         if self._backlog_cut and len(self._backlog) <= self._backlog_capacity // 2:
             self._backlog_cut = False
             self.wants_more.set()
@@ -158,44 +167,29 @@ class Window:
         Those that were offered again meanwhile stay as they are: that is the newer word.
         """
         for due_ms, id in entries:
-            if id not in self._due:
+            if self.due_of(id) is None:
                 self.offer(due_ms, id, now_ms=now_ms)
 
-    def _pop(self, heap: list[Entry], until_ms: float, limit: int) -> list[Entry]:
-        entries: list[Entry] = []
-        while heap and len(entries) < limit and heap[0][0] <= until_ms:
-            due_ms, id = heapq.heappop(heap)
-            if self._due.get(id) == due_ms:
-                del self._due[id]
-                entries.append((due_ms, id))
-        if self._near_cut and len(self._due) <= self._capacity // 2:
+    def _is_held(self, entry: tuple[int, Key]) -> bool:
+        return self._dues.get(entry[1]) == entry[0]
+
+    def _taken(self, entry: tuple[int, Key]) -> Entry:
+        due_ms, key = entry
+        self._dues.remove(key)
+        return due_ms, unpack(key)
+
+    def _note_room(self) -> None:
+        if self._near_cut and len(self) <= self._capacity // 2:
             self._near_cut = False
             self.wants_more.set()
-        return entries
 
-    def _make_room(self, due_ms: int, id: str) -> bool:
+    def _make_room(self, due_ms: int, key: Key) -> bool:
         """Let the latest entries go; False when this one would be among them."""
-        sample = sorted(self._near[:: len(self._near) // self._SAMPLE + 1])
-        if not sample or (due_ms, id) >= (limit := sample[int(len(sample) * (1 - self._LET_GO))]):
+        latest = self._near.latest(max(1, int(self._capacity * self._LET_GO)))
+        if not latest or (due_ms, key) >= (limit := min(latest)):
             return False
-        kept: list[Entry] = []
-        for entry in self._near:
-            if entry < limit:
-                kept.append(entry)
-            elif self._due.get(entry[1]) == entry[0]:
-                del self._due[entry[1]]
-        heapq.heapify(kept)
-        self._near = kept
+        for _, gone in latest:
+            self._dues.remove(gone)
         self._near_cut = True
         self.horizon_ms = min(self.horizon_ms, limit[0] - 1)
         return True
-
-    def _drop_many_stale(self) -> None:
-        """Stale entries go when they surface, or here once they are the most of what is near."""
-        if len(self._near) > 2 * len(self._due) + self._SAMPLE:
-            self._near = list({e for e in self._near if self._due.get(e[1]) == e[0]})
-            heapq.heapify(self._near)
-
-    def _drop_stale(self, heap: list[Entry]) -> None:
-        while heap and self._due.get(heap[0][1]) != heap[0][0]:
-            heapq.heappop(heap)
