@@ -163,8 +163,12 @@ async def cluster(count: int) -> AsyncIterator[Cluster]:
             await stack.enter_async_context(grpc.aio.insecure_channel(address))
             for address in addresses
         ]
-        mongo = stack.enter_context(pymongo.MongoClient(uri))
+        mongo = stack.enter_context(_client(uri))
         yield Cluster(nodes, channels, mongod, mongo["later"]["instances"], folder / "ledger")
+
+
+def _client(uri: str) -> pymongo.MongoClient[dict[str, Any]]:
+    return pymongo.MongoClient(uri, serverSelectionTimeoutMS=60_000)
 
 
 async def start_mongod(stack: AsyncExitStack, folder: Path) -> tuple[str, Process]:
@@ -179,7 +183,7 @@ async def start_mongod(stack: AsyncExitStack, folder: Path) -> tuple[str, Proces
         )
     )
     uri = f"mongodb://127.0.0.1:{port}/?directConnection=true"
-    with pymongo.MongoClient(uri, serverSelectionTimeoutMS=60_000) as mongo:
+    with _client(uri) as mongo:
         member = {"_id": 0, "host": f"127.0.0.1:{port}"}
         mongo.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})
         await until(lambda: mongo.admin.command("hello")["isWritablePrimary"], 60)
@@ -236,6 +240,8 @@ async def create(channels: Sequence[grpc.aio.Channel], requests: Sequence[bytes]
 
         call = channel.stream_stream(
             "/later.v1.InstanceService/StreamCreateInstances",
+            # The requests are bytes already, made before the clock runs.
+            request_serializer=None,
             response_deserializer=pb.StreamCreateInstancesResponse.FromString,
         )
         async for answer in call(feed()):
@@ -252,7 +258,7 @@ async def create(channels: Sequence[grpc.aio.Channel], requests: Sequence[bytes]
 
 def not_ended(cluster: Cluster, prefix: str) -> int:
     query = {"state": {"$in": ["PENDING", "RUNNING"]}, "_id": {"$regex": f"^{prefix}"}}
-    return cluster.instances.count_documents(query, hint="due")
+    return int(cluster.instances.count_documents(query, hint="due"))
 
 
 async def account(cluster: Cluster, dues: dict[str, datetime], prefix: str) -> dict[str, Any]:

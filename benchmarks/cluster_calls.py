@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -284,7 +285,7 @@ def main() -> None:
     counts: Sequence[int] = options.nodes
     measured = {}
     for count in counts:
-        measured[count] = loop.run(lambda count=count: measure(count, options))
+        measured[count] = loop.run(partial(measure, count, options))
     print(json.dumps(measured, indent=2))
     print(table(measured), file=sys.stderr)
 

@@ -44,6 +44,10 @@ PARAMETERS = b"x" * 100
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def _client(uri: str) -> pymongo.MongoClient[dict[str, Any]]:
+    return pymongo.MongoClient(uri, serverSelectionTimeoutMS=60_000)
+
+
 def cpu_of(pid: int) -> float:
     words = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(words[11]) + int(words[12])) / TICKS
@@ -65,7 +69,7 @@ def mongod() -> Iterator[tuple[str, int]]:
         )
         try:
             uri = f"mongodb://127.0.0.1:{port}/?directConnection=true"
-            with pymongo.MongoClient(uri, serverSelectionTimeoutMS=60_000) as client:
+            with _client(uri) as client:
                 member = {"_id": 0, "host": f"127.0.0.1:{port}"}
                 client.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})
                 while not client.admin.command("hello")["isWritablePrimary"]:
@@ -154,7 +158,7 @@ async def read(uri: str, position: str, events: int) -> dict[str, float]:
 
 def bytes_of_an_event(uri: str, position: str) -> float:
     """By the reply of the server to the same question; the mean of a thousand."""
-    with pymongo.MongoClient(uri) as client:
+    with _client(uri) as client:
         pipeline: list[Any] = [
             {"$changeStream": {"fullDocument": "required", "resumeAfter": {"_data": position}}},
             {"$project": {"operationType": 1, "wallTime": 1, "fullDocument": 1}},

@@ -149,6 +149,8 @@ class Keeper:
         self._lease.renewed(self._node.id, asked_at)
         self._fenced = False
         self._health.store_answers(True)
+        # A heartbeat is a write, answered milliseconds after its time was taken.
+        self._database_clock.observe(await self._store.now())
         await self._look_around()
 
     async def _look_around(self) -> None:

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, Self, TypeVar
 
+from later_core.ports.clock import Clock, SystemClock
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -15,8 +17,9 @@ class Group(Generic[Item, Answer]):
     """Collects concurrent submissions and writes them together.
 
     A submission that meets an idle group is written at once: nothing waits for company. While
-    ``in_flight`` batches are under way the next one fills, up to ``limit`` items. At most
-    ``capacity`` items wait; a submitter beyond that waits for room.
+    ``in_flight`` batches are under way the next one fills, up to ``limit`` items; with a ``pace`` it
+    also fills until so many seconds after the one before was begun. At most ``capacity`` items wait; a
+    submitter beyond that waits for room.
 
     A submitter that is cancelled stops waiting, but its item may still be written: writes must
     be idempotent. An exception of ``write`` reaches every submitter of that batch.
@@ -29,11 +32,16 @@ class Group(Generic[Item, Answer]):
         limit: int = 1000,
         in_flight: int = 2,
         capacity: int = 20_000,
+        clock: Clock | None = None,
+        pace: float = 0.0,
     ) -> None:
         self._write = write
         self._limit = limit
         self._in_flight = in_flight
         self._capacity = capacity
+        self._clock = clock or SystemClock()
+        self._pace = pace
+        self._begun_at = float("-inf")
         self._held = 0
         #: Set when there may be room for one who waits for it.
         self._room = asyncio.Event()
@@ -85,6 +93,11 @@ class Group(Generic[Item, Answer]):
                 self._filled.clear()
                 await self._filled.wait()
                 continue
+            left = self._begun_at + self._pace - self._clock.monotonic()
+            if left > 0 and len(self._waiting) < self._limit and not self._closing:
+                await self._clock.sleep(left)
+                continue
+            self._begun_at = self._clock.monotonic()
             take = min(self._limit, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(take)]
             await self._write_batch(batch)

@@ -96,7 +96,7 @@ class Store(ABC):
 
     @abstractmethod
     async def now(self) -> datetime:
-        """The database's clock, UTC, rounded down to the millisecond. Never ahead of it."""
+        """What the database's clock shows as this returns, UTC; never ahead of it, and hardly behind."""
 
     # -- what people ask ---------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from later_core.ports.clock import SystemClock
 from later_core.service.placement import place
 from later_core.stores.mongo.connection import Connection, connect
 from later_core.stores.mongo.store import MongoStore
+from later_core.testing.store_contract.steps import moment_of
 
 
 def shape(document: dict[str, Any]) -> dict[str, str]:
@@ -33,7 +34,7 @@ async def run_by_later(mongodb_uri: str, database: str) -> tuple[dict[str, Any],
         uri=mongodb_uri, database=database, retention=timedelta(days=1), clock=SystemClock()
     )
     async with store:
-        now = await store.now()
+        now = await moment_of(store)
         request = NewInstance(task=NOOP, parameters=PARAMETERS, execution_time=now)
         instance = place(request, now=now)
         await store.insert([instance])

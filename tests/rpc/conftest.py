@@ -31,6 +31,7 @@ from later_core.service.inventory import Inventory
 from later_core.service.nodes import Nodes
 from later_core.service.subscriptions import Subscriptions
 from later_core.stores.memory import MemoryStore
+from later_core.testing.store_contract.steps import moment_of
 from later_core.testing.tasks import GivenTasks, RecordingTask
 
 
@@ -105,7 +106,7 @@ async def _serve(
     clock = SystemClock()
     store = store or MemoryStore(clock=clock)
     database_clock = DatabaseClock(clock)
-    database_clock.observe(await store.now())
+    database_clock.observe(await moment_of(store))
     hub = Hub() if hub is None else hub
     window, runs = Window(), Runs(capacity=10)
     lease = Lease(clock, seconds=30)

@@ -18,6 +18,7 @@ from later_core.stores.mongo import (
     attempts,
     changes,
     claims,
+    database_time,
     due,
     feed,
     indexes,
@@ -28,7 +29,6 @@ from later_core.stores.mongo import (
     requirements,
 )
 from later_core.stores.mongo.connection import Connection, connect
-from later_core.stores.mongo.documents import to_instant
 from later_core.stores.mongo.snapshot import snapshot
 
 
@@ -63,9 +63,7 @@ class MongoStore(Store):
             self._opened = None
 
     async def now(self) -> datetime:
-        with self._connection.call():
-            hello = await self._connection.admin({"hello": 1})
-        return to_instant(hello["localTime"])
+        return await database_time.now(self._connection, self._clock)
 
     # -- what people ask ---------------------------------------------------------------------
 

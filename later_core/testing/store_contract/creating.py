@@ -11,7 +11,14 @@ from later_core.model.retry import RetryPolicy
 from later_core.model.state import State
 from later_core.ports.store import IdTaken, Inserted, Store
 from later_core.testing.builders import an_instance
-from later_core.testing.store_contract.steps import Advance, claim, existing, insert, together
+from later_core.testing.store_contract.steps import (
+    Advance,
+    claim,
+    existing,
+    insert,
+    moment_of,
+    together,
+)
 
 
 class CreatingContract:
@@ -20,15 +27,15 @@ class CreatingContract:
     async def test_now_is_utc_in_whole_milliseconds_and_moves_on(
         self, store: Store, advance: Advance
     ) -> None:
-        before = await store.now()
+        before = await moment_of(store)
         await advance(0.02)
-        after = await store.now()
+        after = await moment_of(store)
         assert before.utcoffset() == timedelta(0)
         assert round_up(before) == before
         assert after >= before + timedelta(milliseconds=20)
 
     async def test_an_instance_is_stored_exactly_as_it_was_given(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         instance = an_instance(
             "full-1.2_3~4",
             execution_time=now + timedelta(days=400, milliseconds=1),
@@ -56,7 +63,7 @@ class CreatingContract:
         )
 
     async def test_an_instance_with_nothing_but_a_time_is_stored_too(self, store: Store) -> None:
-        instance = an_instance(execution_time=await store.now())
+        instance = an_instance(execution_time=await moment_of(store))
         await insert(store, instance)
         assert await store.get("one") == instance
 
@@ -69,7 +76,7 @@ class CreatingContract:
     async def test_a_thousand_are_answered_in_the_order_of_the_arguments(
         self, store: Store
     ) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         instances = [
             an_instance(f"id-{(n * 7919) % 1000:03d}", execution_time=now) for n in range(1000)
         ]
@@ -77,7 +84,7 @@ class CreatingContract:
         assert (await store.counts([])).by_state[State.PENDING] == 1000
 
     async def test_a_repeated_insert_answers_what_is_stored(self, store: Store) -> None:
-        first = an_instance(execution_time=await store.now())
+        first = an_instance(execution_time=await moment_of(store))
         await insert(store, first)
         # The service cannot know what time it gave to the first call, only the content asked for.
         again = replace(first, execution_time=first.execution_time + timedelta(seconds=5))
@@ -85,7 +92,7 @@ class CreatingContract:
         assert await store.get("one") == first
 
     async def test_a_repeated_insert_answers_the_state_of_today(self, store: Store) -> None:
-        instance = an_instance(execution_time=await store.now())
+        instance = an_instance(execution_time=await moment_of(store))
         await insert(store, instance)
         await claim(store, "one")
         after = (await store.abort("one")).after
@@ -93,14 +100,14 @@ class CreatingContract:
         assert await store.get("one") == after
 
     async def test_an_id_of_other_content_is_taken(self, store: Store) -> None:
-        first = an_instance(execution_time=await store.now())
+        first = an_instance(execution_time=await moment_of(store))
         await insert(store, first)
         other = replace(first, fingerprint=b"other", task="other")
         assert list(await store.insert([other])) == [IdTaken("one")]
         assert await store.get("one") == first
 
     async def test_repeats_and_taken_ids_within_one_call(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         a = an_instance("a", execution_time=now)
         b = an_instance("b", execution_time=now)
         c = an_instance("c", execution_time=now)
@@ -116,7 +123,7 @@ class CreatingContract:
         assert [await store.get(id) for id in "abc"] == [a, b, c]
 
     async def test_of_many_that_insert_one_id_at_once_one_is_new(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         instances = [an_instance(f"id-{n}", execution_time=now) for n in range(20)]
         answers = await together(*(store.insert(instances) for _ in range(5)))
         for place, instance in enumerate(instances):

@@ -26,6 +26,7 @@ from later_core.testing.store_contract.steps import (
     claim,
     existing,
     insert,
+    moment_of,
     run,
     together,
 )
@@ -36,7 +37,7 @@ class EndingContract:
 
     async def test_started_records_when_the_code_began(self, store: Store) -> None:
         a, b = await run(store, "a", "b")
-        now = await store.now()
+        now = await moment_of(store)
         await store.started({("a", 1): now, ("b", 1): now + SECOND}, node=NODE)
         assert await store.get("a") == replace(a, start_time=now, revision=3)
         assert await store.get("b") == replace(b, start_time=now + SECOND, revision=3)
@@ -44,7 +45,7 @@ class EndingContract:
     async def test_started_leaves_alone_what_is_not_this_attempt(self, store: Store) -> None:
         [running] = await run(store, "running")
         [ended] = await run(store, "ended")
-        now = await store.now()
+        now = await moment_of(store)
         await store.finish([succeeded(ended, at=now)])
         ended = await existing(store, "ended")
         await store.started({("running", 1): now, ("ended", 1): now}, node=OTHER_NODE)
@@ -56,7 +57,7 @@ class EndingContract:
 
     async def test_a_success_is_written_with_its_result(self, store: Store) -> None:
         [running] = await run(store, "one")
-        now = await store.now()
+        now = await moment_of(store)
         assert await store.finish([succeeded(running, at=now, result=b"\x00out")]) == [True]
         assert await store.get("one") == replace(
             running,
@@ -69,7 +70,7 @@ class EndingContract:
 
     async def test_a_failure_is_written_with_its_error(self, store: Store) -> None:
         [running] = await run(store, "one")
-        now = await store.now()
+        now = await moment_of(store)
         assert await store.finish([failed(running, at=now)]) == [True]
         assert await store.get("one") == replace(
             running,
@@ -83,7 +84,7 @@ class EndingContract:
 
     async def test_a_failure_that_is_tried_again_waits_for_its_time(self, store: Store) -> None:
         [running] = await run(store, "one")
-        now = await store.now()
+        now = await moment_of(store)
         ending = failed_for_now(running, at=now, next_time=now + SECOND)
         assert await store.finish([ending]) == [True]
         assert await store.get("one") == replace(
@@ -101,7 +102,7 @@ class EndingContract:
         assert list(await store.finish([])) == []
 
     async def test_nobody_but_the_owner_of_the_attempt_can_end_it(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         [running] = await run(store, "one")
         pending = an_instance("pending", execution_time=now)
         await insert(store, pending)
@@ -124,7 +125,7 @@ class EndingContract:
         self, store: Store, kind: str
     ) -> None:
         [running] = await run(store, "one")
-        now = await store.now()
+        now = await moment_of(store)
         ending: Ending = {
             "succeeded": succeeded(running, at=now),
             "failed": failed(running, at=now),
@@ -137,7 +138,7 @@ class EndingContract:
 
     async def test_another_ending_of_the_same_attempt_is_refused(self, store: Store) -> None:
         [running] = await run(store, "one")
-        now = await store.now()
+        now = await moment_of(store)
         assert await store.finish([succeeded(running, at=now)]) == [True]
         written = await store.get("one")
         assert await store.finish([failed(running, at=now)]) == [False]
@@ -146,7 +147,7 @@ class EndingContract:
 
     async def test_of_endings_at_the_same_time_one_is_accepted(self, store: Store) -> None:
         [running] = await run(store, "one")
-        now = await store.now()
+        now = await moment_of(store)
         answers = await together(
             store.finish([succeeded(running, at=now)]), store.finish([failed(running, at=now)])
         )
@@ -155,7 +156,7 @@ class EndingContract:
 
     async def test_the_end_of_an_earlier_attempt_changes_nothing(self, store: Store) -> None:
         [first] = await run(store, "one")
-        now = await store.now()
+        now = await moment_of(store)
         await store.finish([failed_for_now(first, at=now, next_time=now)])
         [second] = await claim(store, "one")
         assert await store.finish([succeeded(first, at=now)]) == [False]
@@ -165,7 +166,7 @@ class EndingContract:
         self, store: Store
     ) -> None:
         running = await run(store, *(f"id-{n:03d}" for n in range(300)))
-        now = await store.now()
+        now = await moment_of(store)
         for instance in running[::3]:
             await store.abort(instance.id)
         endings = [
@@ -182,7 +183,7 @@ class EndingContract:
     async def test_what_was_taken_over_cannot_be_ended_by_its_old_owner(self, store: Store) -> None:
         # Its node never gave a sign of life, so anyone may take it over.
         [running] = await run(store, "one")
-        now = await store.now()
+        now = await moment_of(store)
         await store.beat(a_node(OTHER_NODE), lease=HOUR)
         [taken] = await store.recover(limit=10)
         assert await store.finish([succeeded(running, at=now)]) == [False]
@@ -194,6 +195,6 @@ class EndingContract:
 
     async def test_an_ended_instance_keeps_the_time_it_was_due(self, store: Store) -> None:
         [running] = await run(store, "one")
-        now = await store.now()
+        now = await moment_of(store)
         await store.finish([succeeded(running, at=now + SECOND)])
         assert (await existing(store, "one")).execution_time == running.execution_time

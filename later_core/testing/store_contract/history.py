@@ -22,6 +22,7 @@ from later_core.testing.store_contract.steps import (
     following,
     insert,
     live,
+    moment_of,
     position_now,
     put_mark,
     run,
@@ -44,7 +45,7 @@ class HistoryContract:
     async def test_the_first_batch_comes_at_once_and_says_where_it_stands(
         self, store: Store
     ) -> None:
-        await insert(store, an_instance("before", execution_time=await store.now()))
+        await insert(store, an_instance("before", execution_time=await moment_of(store)))
         async with following(store, None) as reader:
             batch = await reader.batch()
             assert list(batch.events) == []
@@ -64,7 +65,7 @@ class HistoryContract:
     async def test_each_quick_change_is_told_as_it_was(self, store: Store) -> None:
         position = await position_now(store)
         states = await live(store, "one")
-        now = await store.now()
+        now = await moment_of(store)
         states.append(await store.retry("one", now + HOUR))
         states.append(await store.reschedule("one", now, revision=None))
         states += await claim(store, "one")
@@ -92,7 +93,7 @@ class HistoryContract:
         assert _states(await story_since(store, position))[-2:] == [recovered, reclaimed]
 
     async def test_what_changed_nothing_is_not_told(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         instance = an_instance(execution_time=now)
         await insert(store, instance)
         position = await position_now(store)
@@ -108,7 +109,7 @@ class HistoryContract:
 
     async def test_many_changed_in_one_call_are_told_one_by_one(self, store: Store) -> None:
         position = await position_now(store)
-        now = await store.now()
+        now = await moment_of(store)
         created = [an_instance(f"id-{n:03d}", execution_time=now) for n in range(250)]
         await insert(store, *created)
         running = await claim(store, *(instance.id for instance in created))
@@ -192,9 +193,9 @@ class HistoryContract:
 
     async def test_an_event_bears_the_time_of_the_database(self, store: Store) -> None:
         position = await position_now(store)
-        begin = await store.now()
+        begin = await moment_of(store)
         await live(store, "one")
-        end = await store.now()
+        end = await moment_of(store)
         await put_mark(store)
         # A history may keep its times in whole seconds.
         slack = timedelta(seconds=1)

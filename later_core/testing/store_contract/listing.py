@@ -12,7 +12,14 @@ from later_core.model.query import Filter, PageKey
 from later_core.model.state import State
 from later_core.ports.store import Store
 from later_core.testing.builders import an_instance, failed, succeeded
-from later_core.testing.store_contract.steps import MILLISECOND, all_pages, claim, insert, run
+from later_core.testing.store_contract.steps import (
+    MILLISECOND,
+    all_pages,
+    claim,
+    insert,
+    moment_of,
+    run,
+)
 
 EVERYTHING = Filter()
 
@@ -23,7 +30,7 @@ def _in_order(instances: list[Instance]) -> list[Instance]:
 
 async def _a_mixed_crowd(store: Store) -> tuple[datetime, list[Instance]]:
     """Twelve instances in all states, of three tasks, four times, several labels."""
-    now = await store.now()
+    now = await moment_of(store)
     instances = [
         an_instance(
             f"id-{n:02d}",
@@ -53,7 +60,7 @@ class ListingContract:
         assert page.next is None
 
     async def test_pages_follow_time_and_id_without_gap_or_repeat(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         # Ten share each instant: a key of the time alone would skip or repeat some of them.
         instances = [
             an_instance(f"id-{(n * 7) % 30:02d}", execution_time=now + (n % 3) * MILLISECOND)
@@ -65,7 +72,7 @@ class ListingContract:
         assert [i for page in pages for i in page] == _in_order(instances)
 
     async def test_the_last_page_says_so_even_when_it_is_full(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, *(an_instance(id, execution_time=now) for id in "abcd"))
         assert [len(page) for page in await all_pages(store, EVERYTHING, limit=2)] == [2, 2]
         assert [len(page) for page in await all_pages(store, EVERYTHING, limit=4)] == [4]
@@ -73,7 +80,7 @@ class ListingContract:
     async def test_a_key_is_a_place_whether_or_not_something_stands_there(
         self, store: Store
     ) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, *(an_instance(id, execution_time=now) for id in "ace"))
         page = await store.list(EVERYTHING, after=PageKey(now, "b"), limit=10)
         assert [i.id for i in page.instances] == ["c", "e"]
@@ -83,7 +90,7 @@ class ListingContract:
         assert (list(page.instances), page.next) == ([], None)
 
     async def test_what_is_inserted_before_the_key_disturbs_nothing(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, *(an_instance(id, execution_time=now) for id in "bcd"))
         first = await store.list(EVERYTHING, after=None, limit=2)
         await insert(store, an_instance("a", execution_time=now))
@@ -91,7 +98,7 @@ class ListingContract:
         assert [i.id for i in [*first.instances, *rest.instances]] == ["b", "c", "d"]
 
     async def test_a_page_closes_once_its_payloads_fill_a_response(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         parameters = b"p" * (RESPONSE_MAX_BYTES // 3)
         for id in "abcdefg":
             await insert(store, an_instance(id, execution_time=now, parameters=parameters))
@@ -103,7 +110,7 @@ class ListingContract:
             assert sum(len(i.parameters) for i in page[:-1]) < RESPONSE_MAX_BYTES
 
     async def test_results_weigh_as_much_as_parameters(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         half = b"h" * (RESPONSE_MAX_BYTES // 2)
         for id in "abcd":
             [running] = await run(store, id, parameters=half)
@@ -145,7 +152,7 @@ class ListingContract:
             assert found == [i for i in crowd if filter.matches(i)], filter
 
     async def test_a_range_is_half_open(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(
             store, *(an_instance(str(n), execution_time=now + n * MILLISECOND) for n in range(4))
         )

@@ -20,6 +20,7 @@ from later_core.testing.store_contract.steps import (
     claim,
     existing,
     insert,
+    moment_of,
     run,
     together,
 )
@@ -38,10 +39,10 @@ class NodesContract:
     """Who lives keeps its work, who died loses it to exactly one other."""
 
     async def test_a_beat_answers_the_time_of_the_database(self, store: Store) -> None:
-        before = await store.now()
+        before = await moment_of(store)
         answer = await store.beat(a_node(NODE), lease=HOUR)
         assert answer is not None
-        assert before <= answer <= await store.now()
+        assert before <= answer <= await moment_of(store)
         again = await store.beat(a_node(NODE), lease=HOUR)
         assert again is not None
         assert answer <= again
@@ -105,13 +106,13 @@ class NodesContract:
         assert [await store.get(id) for id in "abc"] == [a, b, c]
 
     async def test_a_dead_nodes_work_is_due_at_once(self, store: Store, advance: Advance) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, an_instance(execution_time=now - HOUR))
         await _die(store, advance, NODE)
         [running] = await claim(store, "one")
-        begin = await store.now()
+        begin = await moment_of(store)
         [taken] = await store.recover(limit=10)
-        assert begin <= taken.execution_time <= await store.now()
+        assert begin <= taken.execution_time <= await moment_of(store)
         assert taken.error is not None
         assert taken.error.reason == "NODE_LOST"
         assert taken == replace(
@@ -131,12 +132,12 @@ class NodesContract:
     ) -> None:
         await _die(store, advance, NODE)
         [running] = await run(store, "one", delivery=Delivery.AT_MOST_ONCE)
-        begin = await store.now()
+        begin = await moment_of(store)
         [failed] = await store.recover(limit=10)
         assert failed.error is not None
         assert failed.error.reason == "NODE_LOST"
         assert failed.finish_time is not None
-        assert begin <= failed.finish_time <= await store.now()
+        assert begin <= failed.finish_time <= await moment_of(store)
         assert failed == replace(
             running,
             state=State.FAILED,
@@ -170,7 +171,7 @@ class NodesContract:
 
     async def test_only_running_work_is_taken(self, store: Store, advance: Advance) -> None:
         await _die(store, advance, NODE)
-        now = await store.now()
+        now = await moment_of(store)
         pending = an_instance("pending", execution_time=now)
         await insert(store, pending)
         ended, aborted, _ = await run(store, "ended", "aborted", "running")

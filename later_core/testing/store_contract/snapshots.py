@@ -17,6 +17,7 @@ from later_core.testing.store_contract.steps import (
     claim,
     insert,
     live,
+    moment_of,
     put_mark,
     story_since,
     together,
@@ -42,7 +43,7 @@ class SnapshotsContract:
         assert [event.instance for event in told] == states
 
     async def test_what_matches_comes_in_order(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         instances = [
             an_instance(
                 f"id-{(n * 7) % 30:02d}",
@@ -62,7 +63,7 @@ class SnapshotsContract:
             )
 
     async def test_pages_are_bounded_by_their_payloads(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         parameters = b"p" * (RESPONSE_MAX_BYTES // 2)
         for id in "abcdef":
             await insert(store, an_instance(id, execution_time=now, parameters=parameters))
@@ -72,7 +73,7 @@ class SnapshotsContract:
         assert max(len(page) for page in pages) <= 3
 
     async def test_what_happens_after_its_moment_is_not_in_it(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         instances = [an_instance(id, execution_time=now) for id in "abc"]
         await insert(store, *instances)
         async with store.snapshot(EVERYTHING) as snapshot:

@@ -22,6 +22,7 @@ from later_core.testing.store_contract.steps import (
     claim,
     existing,
     insert,
+    moment_of,
     run,
     together,
 )
@@ -38,7 +39,7 @@ class StartingContract:
         assert await all_due(store, until=LATEST) == []
 
     async def test_what_is_overdue_is_due_however_old(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         ages = [timedelta(), SECOND, timedelta(minutes=2), timedelta(days=30), timedelta(days=8000)]
         instances = [an_instance(f"id-{n}", execution_time=now - age) for n, age in enumerate(ages)]
         oldest = an_instance("oldest", execution_time=EARLIEST)
@@ -49,14 +50,14 @@ class StartingContract:
         ]
 
     async def test_since_and_until_are_both_within(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         instances = [an_instance(str(n), execution_time=now + n * MILLISECOND) for n in range(5)]
         await insert(store, *instances)
         found = await all_due(store, since=now + MILLISECOND, until=now + 3 * MILLISECOND)
         assert found == [_entry(instance) for instance in instances[1:4]]
 
     async def test_entries_come_in_order_behind_the_last_one(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         instances = [
             an_instance(f"id-{(n * 11) % 40:02d}", execution_time=now + (n % 3) * MILLISECOND)
             for n in range(40)
@@ -69,7 +70,7 @@ class StartingContract:
             assert await all_due(store, until=now + SECOND, limit=limit) == expected
 
     async def test_buckets_share_what_is_due_without_overlap_or_loss(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         instances = [an_instance(f"id-{n}", execution_time=now) for n in range(60)]
         await insert(store, *instances)
         shares = [range(100), range(100, 200), range(200, BUCKETS)]
@@ -83,7 +84,7 @@ class StartingContract:
         assert await all_due(store, until=now, buckets=[]) == []
 
     async def test_after_and_since_hold_together(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         instances = [an_instance(str(n), execution_time=now + n * MILLISECOND) for n in range(4)]
         await insert(store, *instances)
         found = await store.due(
@@ -96,7 +97,7 @@ class StartingContract:
         assert list(found) == [_entry(instance) for instance in instances[2:]]
 
     async def test_only_what_is_pending_is_due(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await run(store, "running")
         [running] = await run(store, "ended")
         await store.finish([succeeded(running, at=now)])
@@ -104,7 +105,7 @@ class StartingContract:
         assert [entry.id for entry in await all_due(store, until=now + HOUR)] == ["pending"]
 
     async def test_only_the_tasks_asked_for_are_due(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         tasks = ["echo", "bash", "mail", "echo"]
         await insert(
             store,
@@ -118,7 +119,7 @@ class StartingContract:
         assert await all_due(store, until=now, tasks=[]) == []
 
     async def test_a_claim_makes_it_running_on_this_node(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         instance = an_instance(execution_time=now, parameters=b"p", labels={"a": "b"})
         await insert(store, instance)
         [running] = await store.claim(["one"], node=NODE, until=now)
@@ -130,7 +131,7 @@ class StartingContract:
         assert list(await store.claim(["nobody"], node=NODE, until=LATEST)) == []
 
     async def test_what_is_not_due_is_not_claimed(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         due = an_instance("due", execution_time=now)
         early = an_instance("early", execution_time=now + MILLISECOND)
         await insert(store, due, early)
@@ -139,7 +140,7 @@ class StartingContract:
         assert await store.get("early") == early
 
     async def test_what_was_rescheduled_meanwhile_is_not_claimed(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, an_instance(execution_time=now))
         moved = await store.reschedule("one", now + HOUR, revision=None)
         assert list(await store.claim(["one"], node=NODE, until=now)) == []
@@ -152,7 +153,7 @@ class StartingContract:
         assert await store.get("one") == running
 
     async def test_a_claim_answers_only_what_it_claimed_itself(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, *(an_instance(id, execution_time=now) for id in "abcd"))
         await claim(store, "a", "b")
         again = await store.claim(["a", "b", "c", "d"], node=NODE, until=now)
@@ -160,14 +161,14 @@ class StartingContract:
         assert all(instance.attempt == 1 for instance in again)
 
     async def test_an_id_named_twice_is_claimed_once(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, an_instance(execution_time=now))
         claimed = await store.claim(["one", "one"], node=NODE, until=now)
         assert [instance.attempt for instance in claimed] == [1]
         assert await store.get("one") == claimed[0]
 
     async def test_of_claims_at_the_same_time_each_instance_is_won_once(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         ids = [f"id-{n:03d}" for n in range(200)]
         await insert(store, *(an_instance(id, execution_time=now) for id in ids))
         nodes = [f"node-{n}" for n in range(4)]
@@ -189,7 +190,7 @@ class StartingContract:
         self, store: Store
     ) -> None:
         [running] = await run(store, "one")
-        now = await store.now()
+        now = await moment_of(store)
         await store.finish([failed_for_now(running, at=now, next_time=now + SECOND)])
         waiting = await existing(store, "one")
         assert waiting.error is not None

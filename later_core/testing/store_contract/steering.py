@@ -28,6 +28,7 @@ from later_core.testing.store_contract.steps import (
     claim,
     existing,
     insert,
+    moment_of,
     outcome_of,
     run,
     together,
@@ -36,7 +37,7 @@ from later_core.testing.store_contract.steps import (
 
 async def _ended(store: Store, id: str, state: State) -> Instance:
     [running] = await run(store, id, retry=RetryPolicy(max_attempts=3))
-    now = await store.now()
+    now = await moment_of(store)
     match state:
         case State.SUCCEEDED:
             await store.finish([succeeded(running, at=now)])
@@ -54,14 +55,14 @@ class SteeringContract:
     """An abort is exact, a reschedule loses no update, a retry begins anew."""
 
     async def test_an_aborted_pending_instance_never_starts(self, store: Store) -> None:
-        begin = await store.now()
+        begin = await moment_of(store)
         instance = an_instance(execution_time=begin)
         await insert(store, instance)
         answer = await store.abort("one")
         assert answer.before == instance
         finish_time = answer.after.finish_time
         assert finish_time is not None
-        assert begin <= finish_time <= await store.now()
+        assert begin <= finish_time <= await moment_of(store)
         assert answer.after == replace(
             instance, state=State.ABORTED, revision=2, finish_time=finish_time
         )
@@ -76,7 +77,7 @@ class SteeringContract:
         assert answer.after == replace(
             running, state=State.ABORTED, revision=3, finish_time=answer.after.finish_time
         )
-        assert await store.finish([succeeded(running, at=await store.now())]) == [False]
+        assert await store.finish([succeeded(running, at=await moment_of(store))]) == [False]
         assert await store.get("one") == answer.after
 
     @pytest.mark.parametrize("state", FINAL)
@@ -94,7 +95,7 @@ class SteeringContract:
         assert sum(isinstance(outcome, InstanceEnded) for outcome in outcomes) == 4
 
     async def test_an_abort_and_a_claim_agree_on_which_came_first(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         ids = [f"id-{n}" for n in range(20)]
         await insert(store, *(an_instance(id, execution_time=now) for id in ids))
         aborts = [outcome_of(store.abort(id)) for id in ids]
@@ -107,7 +108,7 @@ class SteeringContract:
 
     async def test_an_abort_and_an_end_agree_on_which_came_first(self, store: Store) -> None:
         running = await run(store, *(f"id-{n}" for n in range(20)))
-        now = await store.now()
+        now = await moment_of(store)
         ends = [store.finish([succeeded(instance, at=now)]) for instance in running]
         aborts = [outcome_of(store.abort(instance.id)) for instance in running]
         accepted, aborted = await both(together(*ends), together(*aborts))
@@ -118,7 +119,7 @@ class SteeringContract:
             assert isinstance(outcome, InstanceEnded if is_accepted else Aborted)
 
     async def test_a_pending_instance_moves_to_another_time(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         instance = an_instance(execution_time=now)
         await insert(store, instance)
         moved = await store.reschedule("one", now + HOUR, revision=None)
@@ -130,7 +131,7 @@ class SteeringContract:
         assert (back.execution_time, back.revision) == (now - HOUR, 3)
 
     async def test_a_reschedule_never_overwrites_a_change_unseen(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, an_instance(execution_time=now))
         moved = await store.reschedule("one", now + HOUR, revision=1)
         with pytest.raises(RevisionMismatch) as caught:
@@ -139,7 +140,7 @@ class SteeringContract:
         assert await store.get("one") == moved
 
     async def test_of_reschedules_with_one_revision_one_takes_effect(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, an_instance(execution_time=now))
         outcomes = await together(
             *(
@@ -152,7 +153,7 @@ class SteeringContract:
         assert await store.get("one") == winner
 
     async def test_reschedules_without_a_revision_all_take_effect(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, an_instance(execution_time=now))
         answers = await together(
             *(store.reschedule("one", now + n * SECOND, revision=None) for n in range(1, 6))
@@ -162,7 +163,7 @@ class SteeringContract:
         assert await store.get("one") == last
 
     async def test_only_what_is_pending_can_be_rescheduled(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         [running] = await run(store, "running")
         ended = await _ended(store, "ended", State.FAILED)
         with pytest.raises(InstanceRunning):
@@ -197,7 +198,7 @@ class SteeringContract:
     async def test_each_retry_begins_the_policy_anew(self, store: Store) -> None:
         policy = RetryPolicy(max_attempts=2)
         [running] = await run(store, "one", retry=policy)
-        now = await store.now()
+        now = await moment_of(store)
         await store.finish([failed_for_now(running, at=now, next_time=now)])
         for made in (2, 3):
             [running] = await claim(store, "one")
@@ -206,7 +207,7 @@ class SteeringContract:
             assert (pending.attempt, pending.counted_attempts, pending.retry) == (made, 0, policy)
 
     async def test_a_retry_of_what_never_started_has_its_first_attempt(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, an_instance(execution_time=now))
         await store.abort("one")
         pending = await store.retry("one", now)
@@ -215,7 +216,7 @@ class SteeringContract:
         assert running.attempt == 1
 
     async def test_only_what_has_ended_can_be_retried(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await run(store, "running")
         await insert(store, an_instance("pending", execution_time=now))
         for id, state in [("running", State.RUNNING), ("pending", State.PENDING)]:
@@ -235,7 +236,7 @@ class SteeringContract:
         assert (await existing(store, "one")).revision == ended.revision + 1
 
     async def test_what_does_not_exist_is_not_found(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         outcomes: list[object | LaterError] = [
             await outcome_of(store.abort("nobody")),
             await outcome_of(store.reschedule("nobody", now, revision=None)),

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from later_core.errors import LaterError
 from later_core.model.event import Event, EventBatch
 from later_core.model.instance import Instance
+from later_core.model.instant import from_millis, to_millis
 from later_core.model.query import DueEntry, Filter, PageKey
 from later_core.ports.store import Inserted, Store
 from later_core.testing.builders import an_instance, failed_for_now, succeeded
@@ -54,6 +55,11 @@ async def outcome_of(call: Coroutine[Any, Any, T]) -> T | LaterError:
         return error
 
 
+async def moment_of(store: Store) -> datetime:
+    """The store's now in whole milliseconds, as it keeps every instant."""
+    return from_millis(to_millis(await store.now()))
+
+
 async def insert(store: Store, *instances: Instance) -> None:
     """Store instances that must all be new."""
     results = await store.insert(instances)
@@ -62,7 +68,7 @@ async def insert(store: Store, *instances: Instance) -> None:
 
 async def claim(store: Store, *ids: str, node: str = NODE) -> list[Instance]:
     """Claim instances of which all must be there to be claimed; in the order of the ids."""
-    claimed = await store.claim(ids, node=node, until=await store.now() + HOUR)
+    claimed = await store.claim(ids, node=node, until=await moment_of(store) + HOUR)
     by_id = {instance.id: instance for instance in claimed}
     assert by_id.keys() == set(ids)
     return [by_id[id] for id in ids]
@@ -70,7 +76,7 @@ async def claim(store: Store, *ids: str, node: str = NODE) -> list[Instance]:
 
 async def run(store: Store, *ids: str, node: str = NODE, **fields: Any) -> list[Instance]:
     """Insert instances that are due now, and claim them."""
-    now = await store.now()
+    now = await moment_of(store)
     await insert(store, *(an_instance(id, execution_time=now, **fields) for id in ids))
     return await claim(store, *ids, node=node)
 
@@ -84,7 +90,7 @@ async def existing(store: Store, id: str) -> Instance:
 
 async def live(store: Store, id: str) -> list[Instance]:
     """A short life: created, failed once, succeeded. Answers the instance at each revision."""
-    now = await store.now()
+    now = await moment_of(store)
     states = [an_instance(id, execution_time=now)]
     await insert(store, states[0])
     states += await claim(store, id)
@@ -188,7 +194,7 @@ async def position_now(store: Store) -> str:
 
 async def put_mark(store: Store, id: str = "mark") -> None:
     """Insert an instance whose event tells a reader that all before it has been told."""
-    await insert(store, an_instance(id, execution_time=await store.now() + HOUR, task="mark"))
+    await insert(store, an_instance(id, execution_time=await moment_of(store) + HOUR, task="mark"))
 
 
 async def story_since(store: Store, position: str | None, *, mark: str = "mark") -> list[Event]:

@@ -23,6 +23,7 @@ from later_core.model.instance import Instance
 from later_core.stores.mongo import connection
 from later_core.stores.mongo.store import MongoStore
 from later_core.testing.builders import an_instance, succeeded
+from later_core.testing.store_contract.steps import moment_of
 
 Raw = Database[dict[str, Any]]
 Command = dict[str, Any]
@@ -69,7 +70,7 @@ async def store(
 
 @pytest.fixture
 async def now(store: MongoStore) -> datetime:
-    return await store.now()
+    return await moment_of(store)
 
 
 def some(now: datetime, *, count: int = BATCH, prefix: str = "i") -> list[Instance]:

@@ -32,6 +32,7 @@ from later_core.testing.store_contract.steps import (
     all_due,
     all_pages,
     insert,
+    moment_of,
     position_now,
     put_mark,
     story_since,
@@ -109,7 +110,7 @@ def test_an_execution_time_is_rounded_up() -> None:
 @pytest.fixture
 async def now(store: MongoStore, raw: Raw) -> datetime:
     """Three instances due now, and between them records that are none, due now as well."""
-    now = await store.now()
+    now = await moment_of(store)
     broken = {"state": "PENDING", "task": "echo", "execution_time": now}
     raw["instances"].insert_many(
         [
@@ -153,7 +154,7 @@ async def test_records_that_are_none_hide_no_others_from_the_feed(
     store: MongoStore, raw: Raw
 ) -> None:
     position = await position_now(store)
-    time = await store.now()
+    time = await moment_of(store)
     await insert(store, an_instance("a", execution_time=time))
     raw["instances"].insert_one({"_id": "b", "state": "PENDING"})
     await insert(store, an_instance("c", execution_time=time))

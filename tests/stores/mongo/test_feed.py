@@ -22,6 +22,7 @@ from later_core.testing.store_contract.steps import (
     following,
     insert,
     live,
+    moment_of,
     position_now,
     put_mark,
     story_since,
@@ -173,7 +174,7 @@ async def test_a_follower_that_missed_nothing_is_told_so_at_once(
 
 
 async def test_large_events_come_in_batches_of_bounded_weight(store: MongoStore) -> None:
-    now = await store.now()
+    now = await moment_of(store)
     position = await position_now(store)
     large = [
         an_instance(f"{n:02d}", execution_time=now + HOUR, parameters=bytes(700_000))

@@ -23,6 +23,7 @@ from later_core.testing.store_contract.steps import (
     existing,
     following,
     insert,
+    moment_of,
     outcome_of,
     position_now,
     put_mark,
@@ -42,7 +43,7 @@ async def test_a_stopped_database_is_unavailable_in_bounded_time_and_works_again
     own_mongod: Any, make_store: MakeStore, clock: SystemClock
 ) -> None:
     async with make_store(own_mongod.uri) as store:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, an_instance("before", execution_time=now))
         async with following(store, None) as reader:
             await reader.batch()
@@ -93,7 +94,7 @@ async def faulty(faulty_uri: str, make_store: MakeStore, fail: Fail) -> Any:
 async def test_a_claim_in_doubt_finds_out_what_it_claimed(
     faulty: MongoStore, fail: Fail, how: dict[str, Any]
 ) -> None:
-    now = await faulty.now()
+    now = await moment_of(faulty)
     await insert(faulty, *(an_instance(f"{n}", execution_time=now) for n in range(10)))
     fail("update", times=2, **how)
     claimed = await faulty.claim([f"{n}" for n in range(10)], node=NODE, until=now + HOUR)
@@ -104,7 +105,7 @@ async def test_a_claim_in_doubt_finds_out_what_it_claimed(
 async def test_a_claim_whose_answer_cannot_be_read_reads_it_again(
     faulty: MongoStore, fail: Fail
 ) -> None:
-    now = await faulty.now()
+    now = await moment_of(faulty)
     await insert(faulty, an_instance("one", execution_time=now))
     fail("find", times=1, errorCode=11600)
     [claimed] = await faulty.claim(["one"], node=NODE, until=now)
@@ -113,7 +114,7 @@ async def test_a_claim_whose_answer_cannot_be_read_reads_it_again(
 
 async def test_an_ending_in_doubt_can_be_repeated(faulty: MongoStore, fail: Fail) -> None:
     [running] = await run(faulty, "one")
-    ending = succeeded(running, at=await faulty.now())
+    ending = succeeded(running, at=await moment_of(faulty))
     fail("update", **IN_DOUBT)
     with pytest.raises(StoreUnavailable):
         await faulty.finish([ending])
@@ -123,7 +124,7 @@ async def test_an_ending_in_doubt_can_be_repeated(faulty: MongoStore, fail: Fail
 
 
 async def test_an_insert_in_doubt_can_be_repeated(faulty: MongoStore, fail: Fail) -> None:
-    now = await faulty.now()
+    now = await moment_of(faulty)
     instances = [an_instance(f"{n}", execution_time=now) for n in range(3)]
     fail("insert", **IN_DOUBT)
     with pytest.raises(StoreUnavailable):
@@ -149,7 +150,7 @@ async def test_history_that_the_server_let_go_of_is_told_as_lost(
 async def test_a_moment_that_the_server_let_go_of_is_told_as_lost(
     faulty: MongoStore, fail: Fail, code: int
 ) -> None:
-    now = await faulty.now()
+    now = await moment_of(faulty)
     await insert(faulty, *(an_instance(f"{n:04d}", execution_time=now) for n in range(1001)))
     async with faulty.snapshot(Filter()) as snapshot:
         fail("find", errorCode=code)
@@ -169,7 +170,7 @@ async def test_a_server_that_has_no_moment_to_read_at_yet_is_asked_again(
 async def test_a_change_in_doubt_is_repeated_by_the_driver_and_done_once(
     faulty: MongoStore, fail: Fail, move: str
 ) -> None:
-    now = await faulty.now()
+    now = await moment_of(faulty)
     await insert(faulty, an_instance("one", execution_time=now))
     expected = 2
     if move == "retry":
@@ -191,7 +192,7 @@ async def test_a_database_that_hangs_is_unavailable_in_bounded_time(
     own_mongod: Any, make_store: MakeStore, clock: SystemClock
 ) -> None:
     async with make_store(own_mongod.uri) as store:
-        now = await store.now()
+        now = await moment_of(store)
         await insert(store, an_instance("one", execution_time=now))
         process = own_mongod._process
         process.send_signal(signal.SIGSTOP)

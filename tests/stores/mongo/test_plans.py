@@ -15,7 +15,7 @@ from later_core.stores.mongo import queries
 from later_core.stores.mongo.due import INDEXED
 from later_core.stores.mongo.store import MongoStore
 from later_core.testing.builders import an_instance
-from later_core.testing.store_contract.steps import HOUR, all_due, insert
+from later_core.testing.store_contract.steps import HOUR, all_due, insert, moment_of
 
 Raw = Database[dict[str, Any]]
 
@@ -26,7 +26,7 @@ AT_ONCE = 500
 @pytest.fixture
 async def start(store: MongoStore) -> datetime:
     """Instances due at two moments a second apart, from this one; half of the first are RUNNING."""
-    now = await store.now()
+    now = await moment_of(store)
     for second in range(2):
         time = now + timedelta(seconds=second)
         await insert(

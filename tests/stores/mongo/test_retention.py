@@ -16,6 +16,7 @@ from later_core.testing.store_contract.steps import (
     claim,
     insert,
     live,
+    moment_of,
     position_now,
     put_mark,
     story_since,
@@ -37,7 +38,7 @@ async def test_what_ended_goes_and_what_has_not_ended_stays_however_old(
     make_store: MakeStore, clock: SystemClock
 ) -> None:
     async with make_store(retention=timedelta(seconds=2)) as store:
-        now = await store.now()
+        now = await moment_of(store)
         long_ago = now - timedelta(days=4000)
         await insert(store, an_instance("pending", execution_time=long_ago))
         await insert(store, an_instance("running", execution_time=long_ago))

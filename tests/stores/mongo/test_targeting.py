@@ -17,7 +17,7 @@ from pymongo.database import Database
 from later_core.model.query import Filter
 from later_core.stores.mongo.store import MongoStore
 from later_core.testing.builders import a_node, an_instance, failed, succeeded
-from later_core.testing.store_contract.steps import HOUR, SECOND
+from later_core.testing.store_contract.steps import HOUR, SECOND, moment_of
 
 Raw = Database[dict[str, Any]]
 Call = Callable[[], Awaitable[Any]]
@@ -109,7 +109,7 @@ def names_ids(entry: Mapping[str, Any]) -> bool:
 
 
 async def test_calls_reach_the_shards_that_the_page_says(store: MongoStore, profiled: Raw) -> None:
-    now = await store.now()
+    now = await moment_of(store)
     found: dict[str, str] = {}
     for name, call in (await calls_of(store, now + SECOND)).items():
         before = profiled["system.profile"].count_documents({})
