@@ -268,11 +268,11 @@ async def test_a_running_program_is_found_and_killed(tmp_path: Path):
     assert scheduler.pids() == []
 
 
-def test_a_program_ends_with_its_caller(tmp_path: Path):
+def test_a_program_ends_with_its_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONPATH", str(PROGRAMS))
     text = "import records, time; records.end_with_caller(); print('ready', flush=True); time.sleep(60)"
     process = subprocess.Popen(
         program(tmp_path, text),
-        env={**os.environ, "PYTHONPATH": str(PROGRAMS)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
