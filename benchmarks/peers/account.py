@@ -62,9 +62,9 @@ class Account:
         """The jobs that began, however often."""
         return {start.index for start in self.starts}
 
-    def missing(self, count: int) -> int:
-        """How many of the jobs 0 to count - 1 never began."""
-        return count - len(self.started & set(range(count)))
+    def missing(self, count: int) -> set[int]:
+        """Those of the jobs 0 to count - 1 that never began."""
+        return set(range(count)) - self.started
 
     @property
     def twice(self) -> int:

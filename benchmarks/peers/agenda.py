@@ -15,7 +15,14 @@ class Agenda(ProgramPeer):
     """One process that polls, locks and runs."""
 
     name = "agenda"
-    pending: ClassVar = {"agendaJobs": {"nextRunAt": {"$ne": None}}}
+    # As a job begins, its next time is cleared; its lock stays until it has ended.
+    pending: ClassVar = (
+        (
+            "agendaJobs",
+            {"$or": [{"nextRunAt": {"$ne": None}}, {"lockedAt": {"$ne": None}}]},
+            "data.index",
+        ),
+    )
     title = "Agenda 6, MongoBackend"
     recovery = "the lock of a job, 10 minutes by default, runs out"
 

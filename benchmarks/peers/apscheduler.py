@@ -36,7 +36,7 @@ class APScheduler3(_APScheduler):
     title = "APScheduler 3, MongoDBJobStore (w=1, its default)"
     recovery = "none is needed or offered: a job is removed from the store before or while it runs"
     program = "apscheduler3"
-    pending: ClassVar = {"jobs": {}}
+    pending: ClassVar = (("jobs", {}, "_id"),)
     requirements: ClassVar = {"APScheduler": "3.11.3", "pymongo": "4.20.1"}
 
     def __init__(self, *, durable: bool = False, threads: bool = False) -> None:
@@ -61,7 +61,10 @@ class APScheduler4(_APScheduler):
     recovery = "the lease of a job, 30 s by default, runs out"
     program = "apscheduler4"
     # A schedule stays, with no next time, until a cleanup; a job is there until it has ended.
-    pending: ClassVar = {"schedules": {"next_fire_time": {"$ne": None}}, "jobs": {}}
+    pending: ClassVar = (
+        ("schedules", {"next_fire_time": {"$ne": None}}, "_id"),
+        ("jobs", {}, "schedule_id"),
+    )
     requirements: ClassVar = {"APScheduler": "4.0.0a6", "pymongo": "4.20.1"}
 
     def __init__(self, *, concurrent: int = 100, in_flight: int = 16) -> None:

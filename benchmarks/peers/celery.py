@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.peers.contract import Place, Unavailable
 from benchmarks.peers.environments import python_environment
-from benchmarks.peers.program import PROGRAMS, ProgramPeer, last_words
+from benchmarks.peers.program import PROGRAMS, ProgramPeer, answer_of, last_words
 
 _REQUIREMENTS = {"celery[redis]": "5.7.0", "redis": "8.1.0"}
 _REDIS_SECONDS = 20
@@ -37,7 +37,6 @@ class Celery(ProgramPeer):
         super().__init__(options=options)
         self._python = Path()
         self._redis: Process | None = None
-        self._port = 0
 
     async def install(self, cache: Path) -> dict[str, str]:
         binary = shutil.which("redis-server")
@@ -71,7 +70,6 @@ class Celery(ProgramPeer):
                 stderr=STDOUT,
                 start_new_session=True,
             )
-        self._port = port
         self._options["broker"] = f"redis://127.0.0.1:{port}/0"
         try:
             async with asyncio.timeout(_REDIS_SECONDS):
@@ -80,13 +78,11 @@ class Celery(ProgramPeer):
             await self.close()
             raise Unavailable(f"redis-server does not start: {last_words(log)}") from None
 
-    async def stored(self) -> int:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        # What waits in the queue, and what a worker has taken and not begun.
-        writer.write(b"LLEN celery\r\nHLEN unacked\r\n")
-        counts = [await reader.readline() for _ in range(2)]
-        writer.close()
-        return sum(int(line.removeprefix(b":")) for line in counts)
+    async def stored(self) -> set[int]:
+        answer = await answer_of(
+            self.command, self._options | {"do": "list", "recovery": None}, self._log, seconds=60
+        )
+        return set(answer["stored"])
 
     async def close(self) -> None:
         redis, self._redis = self._redis, None

@@ -122,8 +122,8 @@ class Peer(ABC):
         """
 
     @abstractmethod
-    async def stored(self) -> int:
-        """How many jobs are kept to be run; asked while no scheduler runs."""
+    async def stored(self) -> set[int]:
+        """The jobs that are kept to be run; asked while no scheduler runs."""
 
     @abstractmethod
     async def start(self, starts: Path, *, recovery_seconds: float | None) -> Scheduler:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.peers.account import SATURATED_SLOPE, lateness
-from benchmarks.peers.contract import Jobs
+from benchmarks.peers.contract import Jobs, Scheduler
 from benchmarks.peers.memory import Memory, settled
-from benchmarks.peers.trial import Bench, Starts, Trial
+from benchmarks.peers.trial import Bench, Starts, TooSlow, Trial
 
-#: Nothing written for so long, though jobs are due: what is missing is lost. Agenda locks all that is due
+#: Nothing written for so long, though jobs are due: no more will come. Agenda locks all that is due
 #: before it runs the first, and takes many seconds for it.
 _QUIET_SECONDS = 40.0
 #: How long a burst may take, and how long after its last job a series may lag.
@@ -56,26 +56,28 @@ async def add(bench: Bench, sizes: Sizes) -> Result:
     async with bench.opened():
         jobs = Jobs(count=sizes.count, due=time.time() + _HOUR, seed=bench.seed)
         seconds = await bench.add(jobs)
-        more = await bench.peer.stored() - sizes.count
+        stored = await bench.peer.stored()
     return Result(
         values={"added_per_second": round(sizes.count / seconds)},
-        correctness={"lost": max(0, -more), "twice": max(0, more), "early": 0},
+        correctness={"lost": len(set(range(sizes.count)) - stored), "twice": 0, "early": 0},
         notes=[],
     )
 
 
 async def burst(bench: Bench, sizes: Sizes) -> Result:
     """So many due at one instant: how fast they begin, and end by the peer's own event."""
-    async with bench.ready(sizes.count, None) as (trial, starts, _):
+    async with bench.ready(sizes.count, None) as (trial, starts, scheduler):
         await _follow(trial, starts, _BURST_SECONDS)
+        await _take_stock(bench, trial, scheduler)
     return _result(_burst_values(trial), trial)
 
 
 async def lateness_at(bench: Bench, sizes: Sizes, rate: int) -> Result:
     """So many due each second, evenly."""
     count = int(rate * sizes.seconds)
-    async with bench.ready(count, float(rate)) as (trial, starts, _):
+    async with bench.ready(count, float(rate)) as (trial, starts, scheduler):
         await _follow(trial, starts, sizes.seconds + _LAG_SECONDS)
+        await _take_stock(bench, trial, scheduler)
     if not trial.account.starts:
         return _result({"saturated": True}, trial)
     found = lateness(trial.account.starts)
@@ -125,7 +127,11 @@ async def startup(bench: Bench, sizes: Sizes) -> Result:
     account = starts.account
     return Result(
         values={"first_run_seconds": first},
-        correctness={"lost": account.missing(1), "twice": account.twice, "early": account.early},
+        correctness={
+            "lost": len(account.missing(1)),
+            "twice": account.twice,
+            "early": account.early,
+        },
         notes=[],
     )
 
@@ -133,7 +139,7 @@ async def startup(bench: Bench, sizes: Sizes) -> Result:
 async def kill(bench: Bench, sizes: Sizes) -> Result:
     """kill -9 of the scheduler in the middle of a burst, started again at once, watched until it is quiet.
 
-    Lost is what had not begun by then; ``still_stored`` is what a longer wait might still have run.
+    Lost is what had not begun by then and is kept no more; what is kept, a longer wait might have run.
     """
     async with bench.ready(sizes.count, None, recovery_seconds=sizes.recovery_seconds) as (
         unharmed,
@@ -141,6 +147,8 @@ async def kill(bench: Bench, sizes: Sizes) -> Result:
         _,
     ):
         await _follow(unharmed, starts, _BURST_SECONDS)
+    if not unharmed.account.starts:
+        raise TooSlow("none of the burst that was left unharmed began in time")
     whole = (unharmed.account.last_ended or unharmed.account.last_started) - unharmed.jobs.due
     async with bench.ready(sizes.count, None, recovery_seconds=sizes.recovery_seconds) as (
         trial,
@@ -152,20 +160,19 @@ async def kill(bench: Bench, sizes: Sizes) -> Result:
         await scheduler.kill()
         starts.read()
         before = len(trial.account.started)
-        async with bench.running(starts, recovery_seconds=sizes.recovery_seconds):
-            trial.quiet = await starts.follow(
+        async with bench.running(starts, recovery_seconds=sizes.recovery_seconds) as again:
+            await starts.follow(
                 sizes.count,
                 after=time.time(),
                 quiet_seconds=sizes.kill_wait_seconds,
                 until=time.time() + _AFTER_KILL_SECONDS,
                 to_the_end=True,
             )
-        still_stored = await bench.peer.stored()
+            await _take_stock(bench, trial, again)
     values = {
         "unharmed_seconds": round(whole, 2),
         "begun_before": before,
         "begun_after": len(trial.account.started) - before,
-        "still_stored": still_stored,
     }
     return _result(values, trial)
 
@@ -186,13 +193,19 @@ async def _follow(trial: Trial, starts: Starts, seconds: float) -> None:
     last = trial.jobs.due
     if trial.jobs.per_second:
         last += trial.jobs.count / trial.jobs.per_second
-    trial.quiet = await starts.follow(
+    await starts.follow(
         trial.jobs.count,
         after=last,
         quiet_seconds=_QUIET_SECONDS,
         until=trial.jobs.due + seconds,
         to_the_end=False,
     )
+
+
+async def _take_stock(bench: Bench, trial: Trial, scheduler: Scheduler) -> None:
+    """End the scheduler and see what it leaves."""
+    await scheduler.kill()
+    trial.stored = frozenset(await bench.peer.stored())
 
 
 async def _first_run(starts: Starts, began: float) -> float | None:

@@ -29,14 +29,18 @@ async def drop(uri: str, database: str) -> None:
         client.close()
 
 
-async def count(uri: str, database: str, filters: Mapping[str, Mapping[str, Any]]) -> int:
-    """How many documents the filters of these collections find together."""
+async def values(
+    uri: str, database: str, collection: str, query: Mapping[str, Any], field: str
+) -> set[Any]:
+    """What the documents that this query finds hold in a field, which may be a path."""
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(uri)
     try:
-        found = [
-            await client[database][name].count_documents(each) for name, each in filters.items()
+        steps: list[dict[str, Any]] = [
+            {"$match": query},
+            {"$project": {"_id": 0, "found": f"${field}"}},
         ]
-        return sum(found)
+        cursor = client[database][collection].aggregate(steps)
+        return {document["found"] async for document in cursor}
     finally:
         client.close()
 

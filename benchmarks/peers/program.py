@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmarks.peers.contract import Jobs, Peer, Place, Scheduler
-from benchmarks.peers.mongodb import count, drop
+from benchmarks.peers.mongodb import drop, values
 
 #: Where the programs are that run in the peers' environments.
 PROGRAMS = Path(__file__).parent / "programs"
@@ -25,8 +25,8 @@ _LOG_BYTES = 2_000
 class ProgramPeer(Peer):
     """A peer that is driven by one program, which adds jobs or runs them as its last argument says."""
 
-    #: Where MongoDB keeps what is still to be run: a filter for each collection.
-    pending: ClassVar[dict[str, dict[str, Any]]]
+    #: Where MongoDB keeps what is still to be run: collection, query, and the field with the index.
+    pending: ClassVar[tuple[tuple[str, dict[str, Any], str], ...]]
 
     def __init__(self, **options: Any) -> None:
         self._options = options
@@ -51,9 +51,11 @@ class ProgramPeer(Peer):
         answer = await answer_of(self.command, self._options | wanted, self._log, seconds=seconds)
         return float(answer["seconds"])
 
-    async def stored(self) -> int:
+    async def stored(self) -> set[int]:
         assert self._place is not None
-        return await count(self._place.mongodb_uri, self._place.database, self.pending)
+        uri, database = self._place.mongodb_uri, self._place.database
+        found = [await values(uri, database, *where) for where in self.pending]
+        return {int(index) for some in found for index in some}
 
     async def start(self, starts: Path, *, recovery_seconds: float | None) -> Scheduler:
         wanted = {"do": "run", "starts": str(starts), "recovery": recovery_seconds}

@@ -34,19 +34,19 @@ class Trial:
     account: Account
     #: How long the adding took.
     add_seconds: float
-    #: Everything that had not begun had been given up: nothing moved any more.
-    quiet: bool = False
+    #: What the peer kept to be run when all was over.
+    stored: frozenset[int] = frozenset()
     notes: list[str] = field(default_factory=list)
 
     @property
     def lost(self) -> int:
-        """Jobs that never began although they had all the time they needed."""
-        return self.account.missing(self.jobs.count) if self.quiet else 0
+        """Jobs that never began and are not kept: nothing will ever run them."""
+        return len(self.account.missing(self.jobs.count) - self.stored)
 
     @property
     def not_done(self) -> int:
-        """Jobs that had not begun yet when the time was over."""
-        return 0 if self.quiet else self.account.missing(self.jobs.count)
+        """Jobs that had not begun when the time was over, but are kept."""
+        return len(self.account.missing(self.jobs.count) & self.stored)
 
     @property
     def correctness(self) -> dict[str, int]:
@@ -75,24 +75,21 @@ class Starts:
 
     async def follow(
         self, count: int, *, after: float, quiet_seconds: float, until: float, to_the_end: bool
-    ) -> bool:
+    ) -> None:
         """Read on until all have begun and ended, or nothing moves, or the time is over.
 
-        Counts as quiet when nothing was written for so long, from ``after`` on. With ``to_the_end`` it
-        waits for that quiet even if all have ended, to see what begins again. Answers whether the peer
-        had its time: False means that it was still at work.
+        Nothing moves when nothing was written for so long, from ``after`` on. With ``to_the_end`` it waits
+        for that even if all have ended, to see what begins again.
         """
         moved = after
         while True:
             if self.read():
                 moved = max(after, time.time())
-            begun = self.account.missing(count) == 0
+            begun = not self.account.missing(count)
             if begun and len(self.account.ended) >= count and not to_the_end:
-                return True
-            if time.time() - moved > quiet_seconds:
-                return True
-            if time.time() > until:
-                return False
+                return
+            if time.time() - moved > quiet_seconds or time.time() > until:
+                return
             await asyncio.sleep(_POLL_SECONDS)
 
 

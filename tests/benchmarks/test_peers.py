@@ -39,25 +39,32 @@ def account(*lines: str) -> Account:
     return found
 
 
-def trial(found: Account, count: int, *, quiet: bool) -> Trial:
+def trial(found: Account, count: int, *, stored: set[int]) -> Trial:
     jobs = Jobs(count=count, due=10.0)
-    return Trial(jobs=jobs, account=found, add_seconds=1.0, quiet=quiet)
+    return Trial(jobs=jobs, account=found, add_seconds=1.0, stored=frozenset(stored))
 
 
-def test_a_job_that_never_began_is_lost_once_nothing_moves():
+def test_a_job_that_never_began_and_is_kept_nowhere_is_lost():
     found = account("s 0 10.000 10.1", "d 0 10.2", "s 2 10.000 10.3", "d 2 10.4")
-    assert trial(found, 4, quiet=True).correctness == {"lost": 2, "twice": 0, "early": 0}
+    over = trial(found, 4, stored=set())
+    assert over.correctness == {"lost": 2, "twice": 0, "early": 0}
+    assert over.not_done == 0
 
 
-def test_a_job_that_had_no_time_to_begin_is_not_called_lost():
-    late = trial(account("s 0 10.000 10.1"), 4, quiet=False)
-    assert (late.lost, late.not_done) == (0, 3)
+def test_a_job_that_never_began_but_is_kept_is_not_called_lost():
+    over = trial(account("s 0 10.000 10.1"), 4, stored={1, 3})
+    assert (over.lost, over.not_done) == (1, 2)
+
+
+def test_a_job_that_began_and_is_kept_is_neither_lost_nor_left():
+    over = trial(account("s 0 10.000 10.1", "s 1 10.000 10.1"), 3, stored={0, 1})
+    assert (over.lost, over.not_done) == (1, 0)
 
 
 def test_a_job_that_began_more_than_once_counts_once_as_twice():
     found = account(*["s 1 10.000 10.1"] * 3, "s 2 10.000 10.1")
     assert found.twice == 1
-    assert found.missing(3) == 1
+    assert found.missing(3) == {0}
 
 
 def test_a_start_before_its_time_is_early_and_one_on_its_time_is_not():
@@ -93,17 +100,21 @@ async def test_following_ends_when_all_have_ended(tmp_path: Path):
     path = tmp_path / "starts"
     path.write_text("s 0 10.0 10.1\nd 0 10.2\n", encoding="utf-8")
     now = time.time()  # noqa: TID251 -- what the programs write is compared with the real clock
-    ended = await Starts(path).follow(
-        1, after=now, quiet_seconds=60, until=now + 60, to_the_end=False
-    )
-    assert ended
+    starts = Starts(path)
+    await starts.follow(1, after=now, quiet_seconds=60, until=now + 60, to_the_end=False)
+    assert starts.account.started == {0}
 
 
-async def test_following_tells_a_peer_without_time_from_one_that_is_quiet(tmp_path: Path):
+@pytest.mark.parametrize(("quiet_seconds", "until"), [(1, 60), (120, -1)])
+async def test_following_ends_when_nothing_moves_and_when_the_time_is_over(
+    tmp_path: Path, quiet_seconds: float, until: float
+):
     now = time.time()  # noqa: TID251 -- what the programs write is compared with the real clock
     starts = Starts(tmp_path / "starts")
-    assert not await starts.follow(1, after=now, quiet_seconds=60, until=now - 1, to_the_end=False)
-    assert await starts.follow(1, after=now - 60, quiet_seconds=1, until=now + 60, to_the_end=False)
+    await starts.follow(
+        1, after=now - 60, quiet_seconds=quiet_seconds, until=now + until, to_the_end=True
+    )
+    assert starts.account.starts == []
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.floats(0.1, 100))

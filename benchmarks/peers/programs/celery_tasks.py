@@ -1,5 +1,7 @@
 """Celery on Redis: adds tasks with an ETA, or is the worker that runs them."""
 
+import base64
+import json
 import os
 import sys
 import time
@@ -9,6 +11,7 @@ from typing import Any
 import records
 from celery import Celery
 from celery.signals import task_postrun, worker_process_init, worker_ready
+from redis import Redis
 
 app = Celery("celery_tasks")
 app.conf.update(
@@ -43,6 +46,15 @@ def add(wanted: dict[str, Any]) -> float:
         return time.perf_counter() - began
 
 
+def stored(wanted: dict[str, Any]) -> list[int]:
+    """What waits in the queue, and what a worker has taken and not begun."""
+    broker = Redis.from_url(wanted["broker"])
+    messages = [json.loads(message) for message in broker.lrange("celery", 0, -1)]
+    messages += [json.loads(taken)[0] for taken in broker.hvals("unacked")]
+    bodies = [json.loads(base64.b64decode(message["body"])) for message in messages]
+    return [arguments[0] for arguments, *_ in bodies]
+
+
 def run(wanted: dict[str, Any]) -> None:
     caller = os.dup(1)
     os.dup2(2, 1)  # the worker's banner is for the log
@@ -69,6 +81,8 @@ def main() -> None:
     configure(wanted)
     if wanted["do"] == "add":
         records.answer(add(wanted))
+    elif wanted["do"] == "list":
+        print(json.dumps({"stored": stored(wanted)}))
     else:
         run(wanted)
 
