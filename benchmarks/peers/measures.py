@@ -68,7 +68,7 @@ async def burst(bench: Bench, sizes: Sizes) -> Result:
     """So many due at one instant: how fast they begin, and end by the peer's own event."""
     async with bench.ready(sizes.count, None) as (trial, starts, scheduler):
         await _follow(trial, starts, _BURST_SECONDS)
-        await _take_stock(bench, trial, scheduler)
+        await _take_stock(bench, trial, starts, scheduler)
     return _result(_burst_values(trial), trial)
 
 
@@ -77,7 +77,7 @@ async def lateness_at(bench: Bench, sizes: Sizes, rate: int) -> Result:
     count = int(rate * sizes.seconds)
     async with bench.ready(count, float(rate)) as (trial, starts, scheduler):
         await _follow(trial, starts, sizes.seconds + _LAG_SECONDS)
-        await _take_stock(bench, trial, scheduler)
+        await _take_stock(bench, trial, starts, scheduler)
     if not trial.account.starts:
         return _result({"saturated": True}, trial)
     found = lateness(trial.account.starts)
@@ -168,7 +168,7 @@ async def kill(bench: Bench, sizes: Sizes) -> Result:
                 until=time.time() + _AFTER_KILL_SECONDS,
                 to_the_end=True,
             )
-            await _take_stock(bench, trial, again)
+            await _take_stock(bench, trial, starts, again)
     values = {
         "unharmed_seconds": round(whole, 2),
         "begun_before": before,
@@ -202,9 +202,10 @@ async def _follow(trial: Trial, starts: Starts, seconds: float) -> None:
     )
 
 
-async def _take_stock(bench: Bench, trial: Trial, scheduler: Scheduler) -> None:
-    """End the scheduler and see what it leaves."""
+async def _take_stock(bench: Bench, trial: Trial, starts: Starts, scheduler: Scheduler) -> None:
+    """End the scheduler and see what it leaves, and what it did to the last."""
     await scheduler.kill()
+    starts.read()
     trial.stored = frozenset(await bench.peer.stored())
 
 
