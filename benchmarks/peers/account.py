@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 
 #: Lateness that grows by more than this each second: it does less than about 95 % of what is due.
 SATURATED_SLOPE = 0.05
+#: Half of the jobs begin later than that: whatever holds them up, it does not keep up.
+SATURATED_P50_MS = 1_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,3 +131,8 @@ def lateness(starts: Iterable[Start]) -> dict[str, float]:
         "max_ms": round(max(late), 2),
         "slope": round(slope(firsts), 4),
     }
+
+
+def is_saturated(found: dict[str, float]) -> bool:
+    """Whether a series with this lateness shows a peer that does not keep up."""
+    return found["slope"] > SATURATED_SLOPE or found["p50_ms"] > SATURATED_P50_MS

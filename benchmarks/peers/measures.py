@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.peers.account import SATURATED_SLOPE, lateness
+from benchmarks.peers.account import is_saturated, lateness
 from benchmarks.peers.contract import Jobs, Scheduler
 from benchmarks.peers.memory import Memory, settled
 from benchmarks.peers.trial import Bench, Starts, TooSlow, Trial
@@ -81,7 +81,7 @@ async def lateness_at(bench: Bench, sizes: Sizes, rate: int) -> Result:
     if not trial.account.starts:
         return _result({"saturated": True}, trial)
     found = lateness(trial.account.starts)
-    saturated = bool(trial.not_done) or found["slope"] > SATURATED_SLOPE
+    saturated = bool(trial.not_done) or is_saturated(found)
     return _result({**found, "saturated": saturated}, trial)
 
 

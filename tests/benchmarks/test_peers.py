@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from benchmarks.peers.account import (
     Account,
     Start,
     first_starts,
+    is_saturated,
     lateness,
     percentile,
     slope,
@@ -149,6 +151,17 @@ def test_what_keeps_up_does_not_fall_behind():
 def test_what_does_half_of_what_is_due_falls_behind_a_second_each_second():
     assert slope(series(100, 50)) == pytest.approx(1)
     assert slope(series(100, 90)) > SATURATED_SLOPE
+
+
+@pytest.mark.parametrize(
+    ("done_per_second", "delay", "saturated"),
+    [(100, 0.0, False), (100, 0.9, False), (90, 0.0, True), (100, 1.1, True)],
+)
+def test_what_falls_behind_or_starts_a_second_late_is_saturated(
+    done_per_second: float, delay: float, saturated: bool
+):
+    late = [replace(start, began=start.began + delay) for start in series(100, done_per_second)]
+    assert is_saturated(lateness(late)) is saturated
 
 
 def test_all_at_one_instant_have_no_slope():
