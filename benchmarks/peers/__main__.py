@@ -80,6 +80,12 @@ _MORE = click.IntRange(min=1)
     default=30,
     help="For kill: seconds without a start before it is over.",
 )
+@click.option(
+    "--kill-at",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    help="For kill: when, as a share of the time that the burst takes unharmed.",
+)
 @click.option("--seed", default=0, help="Decides the payload.")
 @click.option("--mongodb-uri", help="A replica set to use. [default: a private mongod 6.0.5]")
 @click.option(
@@ -97,7 +103,7 @@ def main(
     sizes = Sizes(
         recovery_seconds=recovery or None,
         kill_wait_seconds=kill_wait,
-        **{name: options.pop(name) for name in ("count", "seconds", "pending")},
+        **{name: options.pop(name) for name in ("count", "seconds", "pending", "kill_at")},
     )
     rows = asyncio.run(_run(mongodb_uri, to, sizes=sizes, **options))
     click.echo(tables(rows))
