@@ -38,6 +38,7 @@ from later_core.ports.clock import SystemClock
 from later_core.stores.mongo.binary import find_mongod
 from later_core.stores.mongo.store import MongoStore
 from later_core.testing.builders import a_node, an_instance
+from later_core.testing.store_contract.steps import moment_of
 
 BATCH = 1_000
 PARAMETERS = b"x" * 100
@@ -109,7 +110,7 @@ def ending(instance: Instance) -> Ending:
 
 async def make_history(store: MongoStore, count: int) -> None:
     """Create, claim, end: what an instance goes through that succeeds at once."""
-    now = await store.now()
+    now = await moment_of(store)
     for at in range(0, count, BATCH):
         batch = [
             an_instance(f"i{n}", execution_time=now, parameters=PARAMETERS)
@@ -125,7 +126,7 @@ async def look_for_lost_runs(uri: str, pid: int, count: int, looks: int = 10) ->
     store = store_on(uri)
     await store.open()
     await store.beat(a_node("node-a"), lease=timedelta(hours=1))
-    now = await store.now()
+    now = await moment_of(store)
     for at in range(0, count, BATCH):
         ids = [f"r{n}" for n in range(at, at + BATCH)]
         await store.insert([an_instance(id, execution_time=now) for id in ids])
