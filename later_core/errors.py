@@ -9,13 +9,16 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     ├── NotFound
     │   ├── InstanceNotFound
     │   ├── NodeNotFound
+    │   ├── ScheduleNotFound
     │   └── TaskNotFound
     ├── InstanceAlreadyExists         same id, other content
+    ├── ScheduleAlreadyExists         same id, other content
     ├── WrongState                    the instance is not where the request needs it
     │   ├── InstanceEnded             abort, reschedule
     │   ├── InstanceRunning           reschedule, retry
     │   └── InstanceNotEnded          retry
     ├── RevisionMismatch              changed since the caller read it
+    ├── EtagMismatch                  the same, of a schedule
     ├── LimitReached                  a bound of this server
     │   └── SubscriberTooSlow
     ├── HistoryLost                   the store no longer knows what came after a position
@@ -126,6 +129,20 @@ class NodeNotFound(NotFound):
         return {"node": self.node}
 
 
+class ScheduleNotFound(NotFound):
+    """No schedule of this id: never created, or deleted."""
+
+    reason = "SCHEDULE_NOT_FOUND"
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f"no schedule {id!r}; ListSchedules names those there are")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"id": self.id}
+
+
 class TaskNotFound(NotFound):
     """No installed plugin provides this task."""
 
@@ -154,6 +171,23 @@ class InstanceAlreadyExists(LaterError):
     def __init__(self, id: str) -> None:
         self.id = id
         super().__init__(f"instance {id!r} exists with other content; choose another id")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"id": self.id}
+
+
+class ScheduleAlreadyExists(LaterError):
+    """The id is taken by a schedule of other content."""
+
+    reason = "SCHEDULE_ALREADY_EXISTS"
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(
+            f"schedule {id!r} exists with other content; UpdateSchedule changes it,"
+            " or choose another id"
+        )
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -218,6 +252,24 @@ class RevisionMismatch(LaterError):
     @property
     def metadata(self) -> dict[str, str]:
         return {"id": self.id, "expected": str(self.expected), "actual": str(self.actual)}
+
+
+class EtagMismatch(LaterError):
+    """The schedule has changed since the caller read it (AIP-154)."""
+
+    reason = "ETAG_MISMATCH"
+
+    def __init__(self, id: str, expected: str, actual: str) -> None:
+        self.id = id
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"schedule {id!r} has changed since it was read; read it again and decide anew"
+        )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"id": self.id, "expected": self.expected, "actual": self.actual}
 
 
 class LimitReached(LaterError):

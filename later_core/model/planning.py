@@ -90,14 +90,15 @@ def recurrence_of(spec: ScheduleSpec) -> Recurrence:
 def progress_from(spec: ScheduleSpec, now: datetime, before: Progress | None = None) -> Progress:
     """The progress of a schedule that is planned anew after ``now``: created, changed, or resumed.
 
-    What lies before is not made up for. Runs and missed times go on being counted from ``before``.
+    What lies before is not made up for. All else goes on from ``before``; a new schedule has nothing
+    to do with instances of an earlier one of its id.
     """
-    runs, missed = (before.runs, before.missed) if before else (0, 0)
-    return Progress(
+    before = before or Progress(planned_until=now, next_time=None, watched_from=now)
+    return replace(
+        before,
         planned_until=now,
-        next_time=_next_look(spec, runs, now),
-        runs=runs,
-        missed=missed,
+        next_time=_next_look(spec, before.runs, now),
+        step=before.step + 1,
     )
 
 
@@ -134,7 +135,8 @@ def plan(schedule: Schedule, *, now: datetime, until: datetime, limit: int) -> P
         behind = None
     runs = progress.runs + len(chosen)
     planned_until = until if behind is None else behind - _MILLISECOND
-    moved = Progress(
+    moved = replace(
+        progress,
         planned_until=planned_until,
         next_time=behind or _next_look(spec, runs, planned_until),
         runs=runs,

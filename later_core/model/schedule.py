@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from later_core.model.instance import NewInstance
-from later_core.model.instant import to_millis
+from later_core.model.instance import NO_LABELS, NewInstance
+from later_core.model.instant import EPOCH, to_millis
 from later_core.model.recurrence.rules import Exclusion, Rule
+from later_core.model.state import State
 
 
 class Overlap(StrEnum):
@@ -64,17 +66,28 @@ class ScheduleSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a schedule is planned; moved on by planners alone, with a compare-and-set.
+    """How far a schedule is planned; moved on with a compare-and-set on ``step``.
 
-    Every nominal time up to and including ``planned_until`` has its instance or was passed over. Before
-    ``next_time`` there is nothing more to plan (None: nothing ever). ``runs`` counts the instances
-    planned by the rules, ``missed`` the times that catching up passed over.
+    What becomes of every nominal time up to and including ``planned_until`` is decided. Before
+    ``next_time`` there is nothing more to plan (None: nothing ever). ``runs`` counts the times at
+    which the rules made it run, or wait; ``missed`` those that catching up passed over; ``skipped``
+    those at which it did not run since an earlier run had not ended.
+
+    ``starting`` are nominal times that are decided to run and whose instances may not be stored yet:
+    whoever finds them stores them. ``waiting`` are those that wait for the end of an earlier run, in
+    order. FAILED instances that ended before ``watched_from`` (None: whenever) do not pause the
+    schedule.
     """
 
     planned_until: datetime
     next_time: datetime | None
     runs: int = 0
     missed: int = 0
+    skipped: int = 0
+    starting: tuple[datetime, ...] = ()
+    waiting: tuple[datetime, ...] = ()
+    watched_from: datetime | None = None
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +95,8 @@ class Schedule:
     """A stored schedule, as it was at one revision. All instants are UTC.
 
     ``revision`` is one more at each change that a person (or a pause on failure) makes; planning leaves
-    it alone, so that an etag is not stale a minute after it was read.
+    it alone, so that an etag is not stale a minute after it was read. ``fingerprint`` is that of the
+    content first asked for, and tells a repeated create from another one.
     """
 
     id: str
@@ -93,8 +107,71 @@ class Schedule:
     revision: int = 1
     is_paused: bool = False
     pause_note: str = ""
+    fingerprint: bytes = b""
+
+    @property
+    def look_time(self) -> datetime | None:
+        """When a planner must look at it next; None: not before somebody changes it.
+
+        What is decided to run is stored at once, also by another planner. What waits for the end of
+        an earlier run is looked at again and again.
+        """
+        if self.progress.starting or (self.progress.waiting and not self.is_paused):
+            return EPOCH
+        return None if self.is_paused else self.progress.next_time
 
     @property
     def etag(self) -> str:
         """Changes with each revision, and is never that of an earlier schedule of the same id."""
         return f"{to_millis(self.create_time):x}-{self.revision:x}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSchedule:
+    """A schedule as people see it: with ``counts``, its instances per state (every state is a key),
+    and ``next_times``, its next nominal times, at most 5 and none while it is paused.
+    """
+
+    schedule: Schedule
+    counts: Mapping[State, int]
+    next_times: Sequence[datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleFilter:
+    """All conditions must hold; an empty one always does. ``labels`` are those of the template."""
+
+    tasks: frozenset[str] = frozenset()
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
+    is_paused: bool | None = None
+
+    def matches(self, schedule: Schedule) -> bool:
+        """Whether the schedule, as it is, meets every condition."""
+        template = schedule.spec.template
+        return (
+            (not self.tasks or template.task in self.tasks)
+            and (self.is_paused is None or schedule.is_paused is self.is_paused)
+            and all(template.labels.get(key) == value for key, value in self.labels.items())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulePage:
+    """Some schedules in order of id; ``next`` is the id that the next page is behind, None on the
+    last one.
+    """
+
+    schedules: Sequence[ListedSchedule]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backfill:
+    """What one call made of a past range: new instances, and those that were there already.
+
+    ``next_start``: the rest of the range begins there; None once all of it is done.
+    """
+
+    created: int
+    existing: int
+    next_start: datetime | None

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from later_core.errors import (
+    EtagMismatch,
     FieldViolation,
     HistoryLost,
     InstanceAlreadyExists,
@@ -25,6 +26,7 @@ from later_core.errors import (
     Misconfigured,
     NotFound,
     RevisionMismatch,
+    ScheduleAlreadyExists,
     ServerStopping,
     StoreUnavailable,
     WrongState,
@@ -41,8 +43,10 @@ CODES: dict[type[LaterError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     NotFound: grpc.StatusCode.NOT_FOUND,
     InstanceAlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
+    ScheduleAlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     WrongState: grpc.StatusCode.FAILED_PRECONDITION,
     RevisionMismatch: grpc.StatusCode.ABORTED,
+    EtagMismatch: grpc.StatusCode.ABORTED,
     LimitReached: grpc.StatusCode.RESOURCE_EXHAUSTED,
     HistoryLost: grpc.StatusCode.DATA_LOSS,
     StoreUnavailable: grpc.StatusCode.UNAVAILABLE,

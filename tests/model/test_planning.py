@@ -254,7 +254,7 @@ def test_a_day_of_excluded_seconds_is_planned_in_bounded_steps() -> None:
 def test_a_changed_or_resumed_schedule_begins_at_its_own_now() -> None:
     before = Progress(planned_until=NOW - 99 * HOUR, next_time=None, runs=3, missed=4)
     assert progress_from(HOURLY, NOW, before) == Progress(
-        planned_until=NOW, next_time=NOW + HOUR, runs=3, missed=4
+        planned_until=NOW, next_time=NOW + HOUR, runs=3, missed=4, step=1
     )
 
 
