@@ -17,6 +17,7 @@ import structlog
 import uuid_utils
 
 from later_core.app.lifecycle import patiently, run_loops
+from later_core.engine.carrier import Carrier
 from later_core.engine.dispatcher import Dispatcher, Pace
 from later_core.engine.drainer import Drainer
 from later_core.engine.feeder import Feeder
@@ -24,12 +25,14 @@ from later_core.engine.finisher import Finisher
 from later_core.engine.follower import Follower
 from later_core.engine.keeper import Keeper
 from later_core.engine.news import News
+from later_core.engine.planner import Planner
 from later_core.engine.recorder import Recorder
 from later_core.engine.runner import Runner
 from later_core.engine.supervisor import supervise
 from later_core.engine.surroundings import Surroundings
 from later_core.engine.watchdog import Watchdog
 from later_core.local.database_clock import DatabaseClock
+from later_core.local.doorbell import Doorbell
 from later_core.local.health import Health
 from later_core.local.hub import Hub
 from later_core.local.intake import Intake
@@ -46,6 +49,8 @@ from later_core.ports.tasks import Tasks
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
 from later_core.service.nodes import Nodes
+from later_core.service.schedule_runs import ScheduleRuns
+from later_core.service.schedules import Schedules
 from later_core.service.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -59,6 +64,7 @@ class RunningNode:
     """What the walls of a node need of it: the services, its health, and how it comes to rest."""
 
     instances: Instances
+    schedules: Schedules
     subscriptions: Subscriptions
     inventory: Inventory
     nodes: Nodes
@@ -94,6 +100,7 @@ async def node(
     membership = Membership(tasks=tasks.names())
     intake = Intake(window=window, membership=membership, database_clock=database_clock)
     news = News(window=window, intake=intake, runs=runs, lease=lease, membership=membership)
+    doorbell = Doorbell()
     started_at = clock.now()
 
     keeper = Keeper(
@@ -112,7 +119,13 @@ async def node(
         ),
         describe=partial(_describe, settings, tasks, started_at, new_id or _new_id),
     )
-    finisher = Finisher(store=store, intake=intake, clock=clock, database_clock=database_clock)
+    finisher = Finisher(
+        store=store,
+        intake=intake,
+        clock=clock,
+        database_clock=database_clock,
+        on_scheduled_end=doorbell.ring,
+    )
     runner = Runner(
         runs=runs,
         tasks=tasks,
@@ -134,8 +147,25 @@ async def node(
         start=runner.start,
         pace=Pace(claim_lead=settings.claim_lead, catch_up_rate=settings.catch_up_rate),
     )
+    planner = Planner(
+        store=store,
+        clock=clock,
+        database_clock=database_clock,
+        lease=lease,
+        membership=membership,
+        doorbell=doorbell,
+        carrier=Carrier(
+            store=store,
+            window=window,
+            intake=intake,
+            runs=runs,
+            lease=lease,
+            database_clock=database_clock,
+        ),
+    )
     drainer = Drainer(
         keeper=keeper,
+        planner=planner,
         membership=membership,
         dispatcher=dispatcher,
         runner=runner,
@@ -169,6 +199,19 @@ async def node(
         lease=lease,
         database_clock=database_clock,
     )
+    schedules = Schedules(
+        store=store,
+        tasks=tasks,
+        runs=ScheduleRuns(
+            store=store,
+            instances=instances,
+            window=window,
+            intake=intake,
+            database_clock=database_clock,
+        ),
+        doorbell=doorbell,
+        database_clock=database_clock,
+    )
     inventory = Inventory(
         store=store,
         tasks=tasks,
@@ -184,6 +227,7 @@ async def node(
         "keeper": keeper.run,
         "lease": keeper.guard,
         "feeder": feeder.run,
+        "planner": planner.run,
         "follower": follower.run,
         "recorder": recorder.run,
         "holder": runner.holder.run,
@@ -204,12 +248,14 @@ async def node(
             runner,
             run_loops(loops, clock),
             instances,
+            schedules,
             asyncio.TaskGroup() as group,
         ):
             group.create_task(supervise("dispatcher", dispatcher.run, clock))
             try:
                 yield RunningNode(
                     instances=instances,
+                    schedules=schedules,
                     subscriptions=Subscriptions(
                         store=store, hub=hub, clock=clock, database_clock=database_clock
                     ),

@@ -9,6 +9,7 @@ import structlog
 
 from later_core.engine.dispatcher import Dispatcher
 from later_core.engine.keeper import Keeper
+from later_core.engine.planner import Planner
 from later_core.engine.runner import Runner
 from later_core.local.membership import Membership
 from later_core.ports.clock import Clock
@@ -17,7 +18,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Drainer:
-    """Tells the others, claims nothing more, lets the running finish, hands back the rest.
+    """Tells the others, plans and claims nothing more, lets the running finish, hands back the rest.
 
     What is due meanwhile is not delayed: this node goes on claiming until the others have had two
     heartbeats' time to take over its share.
@@ -28,6 +29,7 @@ class Drainer:
         *,
         keeper: Keeper,
         membership: Membership,
+        planner: Planner,
         dispatcher: Dispatcher,
         runner: Runner,
         clock: Clock,
@@ -35,6 +37,7 @@ class Drainer:
     ) -> None:
         self._keeper = keeper
         self._membership = membership
+        self._planner = planner
         self._dispatcher = dispatcher
         self._runner = runner
         self._clock = clock
@@ -57,6 +60,7 @@ class Drainer:
                 if self._membership.is_shared:
                     await self._keeper.announce_drain()
                     await self._clock.sleep(2 * self._keeper.pause)
+                self._planner.stop()
                 self._dispatcher.stop()
                 await self._dispatcher.stopped.wait()
                 self._has_let_go = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Self
 
@@ -68,12 +68,20 @@ class Finisher:
     """Writes the ends of attempts; concurrent ones travel as one batch."""
 
     def __init__(
-        self, *, store: Store, intake: Intake, clock: Clock, database_clock: DatabaseClock
+        self,
+        *,
+        store: Store,
+        intake: Intake,
+        clock: Clock,
+        database_clock: DatabaseClock,
+        on_scheduled_end: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._intake = intake
         self._clock = clock
         self._database_clock = database_clock
+        #: Told the schedule of each instance that has one and has ended.
+        self._on_scheduled_end = on_scheduled_end
         self._group: Group[Ending, bool] = Group(
             self._write, limit=1000, in_flight=2, clock=clock, pace=_PACE
         )
@@ -116,6 +124,8 @@ class Finisher:
             return None
         if ending.execution_time is not None:
             self._intake.offer(instance.task, instance.id, ending.execution_time)
+        elif instance.schedule_id is not None:
+            self._on_scheduled_end(instance.schedule_id)
         return ending
 
     async def was_aborted(self, instance: Instance) -> bool:

@@ -59,6 +59,8 @@ class Membership:
         self._neighbours: set[str] = set()
         self._shares: Sequence[Share] = (Share(self._tasks, None),)
         self._buckets: dict[str, frozenset[int] | None] = dict.fromkeys(self._tasks)
+        #: Of what no node has the task for (None: all).
+        self._unowned_buckets: frozenset[int] | None = None
 
     @property
     def is_alone(self) -> bool:
@@ -101,6 +103,23 @@ class Membership:
         bucket = bucket_of(id)
         return any(share.buckets is None or bucket in share.buckets for share in self._shares)
 
+    @property
+    def planning_buckets(self) -> frozenset[int] | None:
+        """The buckets in which there may be schedules that this node plans (None: all)."""
+        if self._unowned_buckets is None or any(share.buckets is None for share in self._shares):
+            return None
+        return self._unowned_buckets.union(*(share.buckets or () for share in self._shares))
+
+    def plans(self, task: str, id: str) -> bool:
+        """Whether the schedule of this task is this node's to plan: of those that have the task, or
+        of all where none has it.
+        """
+        if task in self._buckets:
+            return self.owns(task, id)
+        if any(task in tasks for tasks in self._nodes.values()):
+            return False
+        return self._unowned_buckets is None or bucket_of(id) in self._unowned_buckets
+
     def update(self, own: str, statuses: Collection[NodeStatus]) -> bool:
         """Take in who lives; True when they are not those of before.
 
@@ -127,9 +146,14 @@ class Membership:
             tasks_by_holders[holders].append(task)
         shares = []
         for holders, tasks in tasks_by_holders.items():
-            buckets = None
-            if len(holders) > 1:
-                buckets = frozenset(b for b in range(BUCKETS) if owner_of(b, holders) == own)
-            shares.append(Share(tuple(tasks), buckets))
+            shares.append(Share(tuple(tasks), _buckets_of(own, holders)))
         self._shares = shares
+        self._unowned_buckets = _buckets_of(own, self._nodes)
         self._buckets = {task: share.buckets for share in shares for task in share.tasks}
+
+
+def _buckets_of(own: str, nodes: Collection[str]) -> frozenset[int] | None:
+    """This node's buckets among these nodes, of which it is one (None: all)."""
+    if len(nodes) <= 1:
+        return None
+    return frozenset(bucket for bucket in range(BUCKETS) if owner_of(bucket, nodes) == own)

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from later_core.model.instance import NewInstance
-from later_core.model.instant import LATEST, from_millis, to_millis
+from later_core.model.instance import Instance, NewInstance
+from later_core.model.instant import LATEST, from_millis, round_up, to_millis
 from later_core.model.recurrence.combine import EXCLUDED_IN_A_ROW_MAX, Recurrence, recurrence
 from later_core.model.schedule import CatchUp, Overlap, Progress, Schedule, ScheduleSpec
 
@@ -77,6 +77,30 @@ def new_instance(schedule_id: str, spec: ScheduleSpec, nominal: datetime) -> New
     )
 
 
+def placed(schedule_id: str, request: NewInstance, *, now: datetime) -> Instance:
+    """The PENDING instance of a schedule that a request (with an id and a time) asks for.
+
+    Its fingerprint is that of the schedule alone: an id of a schedule is created once, whatever the
+    schedule has been changed to meanwhile. ``now`` is the database's.
+    """
+    if request.id is None or request.execution_time is None:
+        raise ValueError("an instance of a schedule has an id and a time")
+    return Instance(
+        id=request.id,
+        task=request.task,
+        parameters=request.parameters,
+        execution_time=round_up(request.execution_time),
+        create_time=now,
+        retry=request.retry,
+        timeout=request.timeout,
+        start_deadline=request.start_deadline,
+        delivery=request.delivery,
+        labels=request.labels,
+        schedule_id=schedule_id,
+        fingerprint=hashlib.blake2b(f"schedule {schedule_id}".encode(), digest_size=16).digest(),
+    )
+
+
 def recurrence_of(spec: ScheduleSpec) -> Recurrence:
     """When a schedule fires, ``max_runs`` aside.
 
@@ -99,6 +123,14 @@ def progress_from(spec: ScheduleSpec, now: datetime, before: Progress | None = N
         planned_until=now,
         next_time=_next_look(spec, before.runs, now),
         step=before.step + 1,
+    )
+
+
+def let_go_waiting(progress: Progress) -> Progress:
+    """The progress when what waits does not take place any more."""
+    waiting = len(progress.waiting)
+    return replace(
+        progress, waiting=(), runs=progress.runs - waiting, skipped=progress.skipped + waiting
     )
 
 

@@ -74,7 +74,8 @@ class Progress:
     those at which it did not run since an earlier run had not ended.
 
     ``starting`` are nominal times that are decided to run and whose instances may not be stored yet:
-    whoever finds them stores them. ``waiting`` are those that wait for the end of an earlier run, in
+    whoever finds them stores them, after it has aborted the instances of the ids ``aborting``.
+    ``waiting`` are those that wait for the end of an earlier run, in
     order. FAILED instances that ended before ``watched_from`` (None: whenever) do not pause the
     schedule.
     """
@@ -85,6 +86,7 @@ class Progress:
     missed: int = 0
     skipped: int = 0
     starting: tuple[datetime, ...] = ()
+    aborting: tuple[str, ...] = ()
     waiting: tuple[datetime, ...] = ()
     watched_from: datetime | None = None
     step: int = 0

@@ -24,6 +24,7 @@ from later_core.model.instance import Instance
 from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
+from later_core.ports.schedules import ScheduleStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,11 @@ class Snapshot(ABC):
         """
 
 
-class Store(ABC):
-    """The database of one Later. An async context manager: entering connects and prepares."""
+class Store(ScheduleStore):
+    """The database of one Later. An async context manager: entering connects and prepares.
+
+    What it promises of schedules stands in ``later_core.ports.schedules``.
+    """
 
     async def __aenter__(self) -> Self:
         await self.open()

@@ -28,6 +28,7 @@ from later_core.ports.clock import Clock
 from later_core.ports.store import Aborted, IdTaken, Inserted, InsertResult, Snapshot, Store
 from later_core.stores import memory_moves as moves
 from later_core.stores.memory_history import History, payload_bytes, position_of
+from later_core.stores.memory_schedules import MemorySchedules
 
 #: How long ``follow`` is silent before it says where it stands.
 _BOOKMARK_SECONDS = 1.0
@@ -45,7 +46,7 @@ class _Lease:
         return not self.status.is_alive
 
 
-class MemoryStore(Store):
+class MemoryStore(MemorySchedules, Store):
     """A Store whose clock is the one it is given; several nodes of one test may share it.
 
     ``history_length`` changes are remembered for ``follow``, older positions are lost. Opening and
@@ -59,6 +60,7 @@ class MemoryStore(Store):
         retention: timedelta = timedelta(days=7),
         history_length: int = 100_000,
     ) -> None:
+        super().__init__()
         self._clock = clock
         self._retention = retention
         self._history = History(length=history_length)
@@ -251,6 +253,7 @@ class MemoryStore(Store):
         ]
         for instance in expired:
             self._unplace(instance)
+            self._forget(instance)
             del self._instances[instance.id]
         return len(expired)
 
@@ -301,6 +304,7 @@ class MemoryStore(Store):
         if before is not None:
             self._unplace(before)
         self._instances[after.id] = after
+        self._note(after)
         key = (to_millis(after.execution_time), after.id)
         insort(self._by_time, key)
         if after.state is State.PENDING:

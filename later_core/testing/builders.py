@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from later_core.model.instance import Instance, InstanceError
+from later_core.model.instance import Instance, InstanceError, NewInstance
 from later_core.model.node import Node
 from later_core.model.outcome import Ending
+from later_core.model.planning import progress_from
+from later_core.model.recurrence.rules import IntervalRule
+from later_core.model.schedule import Schedule, ScheduleSpec
 from later_core.model.state import State
 
 BROKEN = InstanceError(reason="BROKEN", message="it broke")
@@ -29,6 +32,22 @@ def an_instance(
     return Instance(
         id=id, task=task, parameters=parameters, execution_time=execution_time, **fields
     )
+
+
+def a_schedule(
+    id: str = "nightly",
+    *,
+    now: datetime,
+    spec: ScheduleSpec | None = None,
+    **fields: Any,
+) -> Schedule:
+    """A schedule as a create at ``now`` makes it, hourly unless said otherwise; any other field of
+    Schedule can be given."""
+    spec = spec or ScheduleSpec(
+        template=NewInstance(task="echo"), rules=(IntervalRule(every=timedelta(hours=1)),)
+    )
+    fields.setdefault("progress", progress_from(spec, now))
+    return Schedule(id=id, spec=spec, create_time=now, update_time=now, **fields)
 
 
 def a_node(id: str = "node-a", *, tasks: Sequence[str] = ("echo",)) -> Node:

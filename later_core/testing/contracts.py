@@ -9,6 +9,8 @@ from later_core.testing.store_contract.ending import EndingContract
 from later_core.testing.store_contract.history import HistoryContract
 from later_core.testing.store_contract.listing import ListingContract
 from later_core.testing.store_contract.nodes import NodesContract
+from later_core.testing.store_contract.planning import PlanningContract
+from later_core.testing.store_contract.schedules import SchedulesContract
 from later_core.testing.store_contract.snapshots import SnapshotsContract
 from later_core.testing.store_contract.starting import StartingContract
 from later_core.testing.store_contract.steering import SteeringContract
@@ -21,10 +23,14 @@ class StoreContract(
     StartingContract,
     EndingContract,
     NodesContract,
+    SchedulesContract,
+    PlanningContract,
     HistoryContract,
     SnapshotsContract,
 ):
-    """Every promise of ``later_core.ports.store``. Subclass it as ``Test…`` with two fixtures.
+    """Every promise of ``later_core.ports.store`` and ``ports.schedules``.
+
+    Subclass it as ``Test…`` with two fixtures.
 
     ``store``: an open, empty Store for each test. ``advance``: an async callable that makes at
     least so many seconds pass for the store: ``FakeClock.advance`` of the clock it reads, or

@@ -72,6 +72,7 @@ class Connection:
     client: Client
     database: Database
     instances: Collection
+    schedules: Collection
     nodes: Collection
     meta: Collection
 
@@ -132,4 +133,11 @@ def connect(uri: str, database: str) -> Connection:
     except InvalidName as error:
         client.close()
         raise SettingInvalid("database", str(error)) from None
-    return Connection(client, chosen, chosen["instances"], chosen["nodes"], chosen["meta"])
+    return Connection(
+        client=client,
+        database=chosen,
+        instances=chosen["instances"],
+        schedules=chosen["schedules"],
+        nodes=chosen["nodes"],
+        meta=chosen["meta"],
+    )

@@ -144,7 +144,7 @@ def to_instance(document: Document) -> Instance:
             attempt=_whole(document["attempt"]),
             uncounted_attempts=_whole(get("uncounted_attempts") or 0),
             revision=_whole(document["revision"]),
-            retry=NO_RETRY if (retry := get("retry")) is None else _retry(retry),
+            retry=NO_RETRY if (retry := get("retry")) is None else retry_of(retry),
             timeout=None if (timeout := get("timeout")) is None else _duration(timeout),
             start_deadline=None if (late := get("start_deadline")) is None else _duration(late),
             delivery=_DELIVERIES[get("delivery") or "AT_LEAST_ONCE"],
@@ -205,7 +205,8 @@ def _duration(value: Any) -> timedelta:
     return timedelta(microseconds=_checked(value, int))
 
 
-def _retry(value: Any) -> RetryPolicy:
+def retry_of(value: Any) -> RetryPolicy:
+    """The retry policy that stands in a document."""
     return RetryPolicy(
         max_attempts=_whole(value["max_attempts"]),
         min_backoff=timedelta(microseconds=_checked(value["min_backoff"], int)),

@@ -5,6 +5,11 @@ it alone, a list merges one run of it for each state, counts and the search for 
 walk it. A partial index of the pending ones beside another for lists cost 8 to 15 % of the inserts
 and gained nothing.
 
+``schedule`` is partial on the instances of schedules, so that others pay nothing for it: it counts and
+lists those of one schedule, and tells which have not ended and which FAILED last. ``look`` is that
+of the schedules at which a planner must look, in order of time; those that are paused or have ended
+are not in it.
+
 ``retention`` is the TTL index. It is partial on the ended states, so that the server can remove
 nothing that has not ended, whatever the age.
 """
@@ -20,7 +25,7 @@ from pymongo.errors import OperationFailure
 from later_core.model.state import FINAL_STATES
 from later_core.stores.mongo.connection import BUILD_SECONDS, Connection, Document
 from later_core.stores.mongo.errors import NAMESPACE_EXISTS, code_of
-from later_core.stores.mongo.queries import DUE_INDEX
+from later_core.stores.mongo.queries import DUE_INDEX, LOOK_INDEX, SCHEDULE_INDEX
 
 RETENTION_INDEX = "retention"
 
@@ -36,6 +41,18 @@ _DUE = IndexModel(
     [("state", 1), ("execution_time", 1), ("_id", 1), ("task", 1), ("bucket", 1)], name=DUE_INDEX
 )
 
+_SCHEDULE = IndexModel(
+    [("schedule_id", 1), ("state", 1), ("execution_time", 1), ("_id", 1), ("finish_time", 1)],
+    name=SCHEDULE_INDEX,
+    partialFilterExpression={"schedule_id": {"$exists": True}},
+)
+
+_LOOK = IndexModel(
+    [("look_time", 1), ("_id", 1), ("bucket", 1)],
+    name=LOOK_INDEX,
+    partialFilterExpression={"look_time": {"$exists": True}},
+)
+
 
 async def prepare(connection: Connection, *, retention: timedelta) -> None:
     """Make what is missing, and set the retention. Safe on several nodes at once.
@@ -46,7 +63,8 @@ async def prepare(connection: Connection, *, retention: timedelta) -> None:
     """
     with connection.call(BUILD_SECONDS):
         await _prepare_instances(connection)
-        await connection.instances.create_indexes([_DUE])
+        await connection.instances.create_indexes([_DUE, _SCHEDULE])
+        await connection.schedules.create_indexes([_LOOK])
         await _prepare_expiry(
             connection,
             "instances",

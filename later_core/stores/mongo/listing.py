@@ -75,7 +75,7 @@ async def list_page(
                 queries.matching(filter, after=page.place),
                 limit=asked,
                 sort=queries.IN_ORDER,
-                hint=queries.DUE_INDEX,
+                hint=queries.index_for(filter),
             )
         if page.offer(deque(batch.documents)):
             return Page(page.instances, _key(page.place))

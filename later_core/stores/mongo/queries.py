@@ -1,7 +1,8 @@
 """Filters and places in a list, as queries that the index ``due`` answers in order.
 
 The index is {state, execution_time, _id, task, bucket}. Each state is a run of it in order of
-(execution_time, _id), and the server merges the runs; nothing is sorted in memory.
+(execution_time, _id), and the server merges the runs; nothing is sorted in memory. The index
+``schedule`` has the same runs for each schedule.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from later_core.stores.mongo.connection import Document
 from later_core.stores.mongo.documents import label_of
 
 DUE_INDEX = "due"
+SCHEDULE_INDEX = "schedule"
+#: Of the schedules: {look_time, _id, bucket}.
+LOOK_INDEX = "look"
 
 IN_ORDER: Document = {"execution_time": 1, "_id": 1}
 
@@ -44,6 +48,11 @@ def matching(filter: Filter, *, after: tuple[datetime, str] | None) -> Document:
     if filter.schedule_id is not None:
         query["schedule_id"] = filter.schedule_id
     return query
+
+
+def index_for(filter: Filter) -> str:
+    """The index that has what a filter lets through in order, with the least beside it."""
+    return DUE_INDEX if filter.schedule_id is None else SCHEDULE_INDEX
 
 
 def due(

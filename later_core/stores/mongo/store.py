@@ -29,10 +29,11 @@ from later_core.stores.mongo import (
     requirements,
 )
 from later_core.stores.mongo.connection import Connection, connect
+from later_core.stores.mongo.schedules import MongoSchedules
 from later_core.stores.mongo.snapshot import snapshot
 
 
-class MongoStore(Store):
+class MongoStore(MongoSchedules, Store):
     """All of it in one database. No call takes longer than about ten seconds, however far away the
     database is; reads that may have to walk far take up to thirty.
 

@@ -12,6 +12,8 @@ pytest.register_assert_rewrite(
             "history",
             "listing",
             "nodes",
+            "planning",
+            "schedules",
             "snapshots",
             "starting",
             "steering",
