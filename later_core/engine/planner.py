@@ -20,7 +20,7 @@ from later_core.local.database_clock import DatabaseClock
 from later_core.local.doorbell import Doorbell
 from later_core.local.lease import Lease
 from later_core.local.membership import Membership
-from later_core.model.instant import from_millis
+from later_core.model.instant import from_millis, to_millis
 from later_core.model.planning import let_go_waiting
 from later_core.model.schedule import Schedule
 from later_core.ports.clock import Clock
@@ -160,14 +160,13 @@ class Planner:
         left = self._looks_at - self._clock.monotonic()
         times = [at for schedule in self._near.values() if (at := decides_at(schedule)) is not None]
         if times:
-            left = min(left, (min(times) - self._exact_now()).total_seconds())
+            # Of the very reading that decides what is ready: rounded, the two could disagree for ever.
+            left_ms = to_millis(min(times)) - self._database_clock.now_ms()
+            left = min(left, left_ms / 1000)
         return max(0.0, left)
 
     def _now(self) -> datetime:
         return from_millis(int(self._database_clock.now_ms()))
-
-    def _exact_now(self) -> datetime:
-        return self._database_clock.now()
 
     # -- decisions ---------------------------------------------------------------------------
 
@@ -236,14 +235,13 @@ class Planner:
         return going_on
 
     def _paused(self, schedule: Schedule, failure: FailedRun) -> Schedule:
-        progress = let_go_waiting(schedule.progress)
         return replace(
             schedule,
             is_paused=True,
             pause_note=f"paused since {failure.id} failed",
             revision=schedule.revision + 1,
             update_time=self._now(),
-            progress=replace(progress, step=progress.step + 1),
+            progress=let_go_waiting(schedule.progress),
         )
 
     def _keep(self, schedule: Schedule) -> None:

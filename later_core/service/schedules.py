@@ -140,13 +140,12 @@ class Schedules:
         def paused(before: Schedule, now: datetime) -> Schedule:
             if before.is_paused and before.pause_note == note:
                 return before
-            progress = planning.let_go_waiting(before.progress)
             return replace(
                 before,
                 is_paused=True,
                 pause_note=note,
                 update_time=now,
-                progress=replace(progress, step=progress.step + 1),
+                progress=planning.let_go_waiting(before.progress),
             )
 
         return await self._changes.carry(self._change(id, paused))
@@ -183,14 +182,8 @@ class Schedules:
 
     async def _delete(self, id: str, etag: str | None) -> Schedule:
         def held(before: Schedule, now: datetime) -> Schedule:
-            progress = planning.let_go_waiting(before.progress)
-            return replace(
-                before,
-                is_paused=True,
-                pause_note="is being deleted",
-                update_time=now,
-                progress=replace(progress, starting=(), aborting=(), step=progress.step + 1),
-            )
+            note = "is being deleted"
+            return replace(before, is_paused=True, pause_note=note, update_time=now)
 
         # Nothing may be planned between the aborts and the end.
         last = await self._change(id, held, etag=etag)
