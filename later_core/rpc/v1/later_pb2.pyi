@@ -86,6 +86,68 @@ DELIVERY_AT_LEAST_ONCE: Delivery.ValueType  # 1
 DELIVERY_AT_MOST_ONCE: Delivery.ValueType  # 2
 """It fails with reason NODE_LOST: the work may be cut short, and never happens twice."""
 
+class _Overlap:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OverlapEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Overlap.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    OVERLAP_UNSPECIFIED: _Overlap.ValueType  # 0
+    """As SKIP."""
+    OVERLAP_SKIP: _Overlap.ValueType  # 1
+    """It does not take place."""
+    OVERLAP_BUFFER_ONE: _Overlap.ValueType  # 2
+    """It waits for the end of the earlier; while one waits, further ones do not take place."""
+    OVERLAP_BUFFER_ALL: _Overlap.ValueType  # 3
+    """It waits for its turn, however many wait already."""
+    OVERLAP_ABORT_RUNNING: _Overlap.ValueType  # 4
+    """The earlier is aborted, and it takes place."""
+    OVERLAP_ALLOW: _Overlap.ValueType  # 5
+    """Both run."""
+
+class Overlap(_Overlap, metaclass=_OverlapEnumTypeWrapper):
+    """What becomes of a run that is due while an earlier one of its schedule has not ended."""
+
+OVERLAP_UNSPECIFIED: Overlap.ValueType  # 0
+"""As SKIP."""
+OVERLAP_SKIP: Overlap.ValueType  # 1
+"""It does not take place."""
+OVERLAP_BUFFER_ONE: Overlap.ValueType  # 2
+"""It waits for the end of the earlier; while one waits, further ones do not take place."""
+OVERLAP_BUFFER_ALL: Overlap.ValueType  # 3
+"""It waits for its turn, however many wait already."""
+OVERLAP_ABORT_RUNNING: Overlap.ValueType  # 4
+"""The earlier is aborted, and it takes place."""
+OVERLAP_ALLOW: Overlap.ValueType  # 5
+"""Both run."""
+
+class _CatchUp:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CatchUpEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_CatchUp.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    CATCH_UP_UNSPECIFIED: _CatchUp.ValueType  # 0
+    """As LAST."""
+    CATCH_UP_ALL: _CatchUp.ValueType  # 1
+    """Every one of them."""
+    CATCH_UP_LAST: _CatchUp.ValueType  # 2
+    """The last one, unless a run in time has followed."""
+    CATCH_UP_NONE: _CatchUp.ValueType  # 3
+    """None."""
+
+class CatchUp(_CatchUp, metaclass=_CatchUpEnumTypeWrapper):
+    """Which of the times that passed while nobody planned (all nodes were down) are made up for."""
+
+CATCH_UP_UNSPECIFIED: CatchUp.ValueType  # 0
+"""As LAST."""
+CATCH_UP_ALL: CatchUp.ValueType  # 1
+"""Every one of them."""
+CATCH_UP_LAST: CatchUp.ValueType  # 2
+"""The last one, unless a run in time has followed."""
+CATCH_UP_NONE: CatchUp.ValueType  # 3
+"""None."""
+
 class _EventType:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -1019,6 +1081,1094 @@ class WatchInstancesResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["events", b"events", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CronRule(message.Message):
+    """A cron expression."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    EXPRESSION_FIELD_NUMBER: builtins.int
+    TIME_ZONE_FIELD_NUMBER: builtins.int
+    expression: builtins.str
+    """Five fields as in Debian's crontab(5), six with seconds in front, or @daily and the like. L, LW, 15W,
+    5L and MON#2 are understood too.
+    """
+    time_zone: builtins.str
+    """An IANA name; empty: that of the schedule."""
+    def __init__(
+        self,
+        *,
+        expression: builtins.str = ...,
+        time_zone: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["expression", b"expression", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class IntervalRule(message.Message):
+    """Elapsed time, the same on every day of the year: the anchor, and then again after each interval."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    EVERY_FIELD_NUMBER: builtins.int
+    ANCHOR_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def every(self) -> duration_pb2.Duration:
+        """From 1 s to 36,500 days; what is finer than a millisecond is rounded up."""
+
+    @builtins.property
+    def anchor(self) -> timestamp_pb2.Timestamp:
+        """The first time; unset: 1970-01-01T00:00:00Z."""
+
+    def __init__(
+        self,
+        *,
+        every: duration_pb2.Duration | None = ...,
+        anchor: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["anchor", b"anchor", "every", b"every"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["anchor", b"anchor", "every", b"every"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CalendarRule(message.Message):
+    """A recurrence rule of RFC 5545."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    RRULE_FIELD_NUMBER: builtins.int
+    DTSTART_FIELD_NUMBER: builtins.int
+    TIME_ZONE_FIELD_NUMBER: builtins.int
+    rrule: builtins.str
+    """One RRULE, such as FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=9."""
+    time_zone: builtins.str
+    """An IANA name; empty: that of the schedule."""
+    @builtins.property
+    def dtstart(self) -> timestamp_pb2.Timestamp:
+        """From where it counts. Its wall time in the time zone is what the rule repeats where it does not say
+        otherwise. Unset: midnight of Monday, 2001-01-01, in the time zone.
+        """
+
+    def __init__(
+        self,
+        *,
+        rrule: builtins.str = ...,
+        dtstart: timestamp_pb2.Timestamp | None = ...,
+        time_zone: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["dtstart", b"dtstart"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["dtstart", b"dtstart", "rrule", b"rrule", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TimesRule(message.Message):
+    """These instants and no others."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TIMES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def times(self) -> containers.RepeatedCompositeFieldContainer[timestamp_pb2.Timestamp]:
+        """In any order; what is finer than a millisecond is rounded up."""
+
+    def __init__(
+        self,
+        *,
+        times: abc.Iterable[timestamp_pb2.Timestamp] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["times", b"times"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ExcludedDates(message.Message):
+    """Whole days, from midnight to midnight in the time zone."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    DATES_FIELD_NUMBER: builtins.int
+    TIME_ZONE_FIELD_NUMBER: builtins.int
+    time_zone: builtins.str
+    """An IANA name; empty: that of the schedule."""
+    @builtins.property
+    def dates(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Such as 2030-12-25."""
+
+    def __init__(
+        self,
+        *,
+        dates: abc.Iterable[builtins.str] | None = ...,
+        time_zone: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["dates", b"dates", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ScheduleRule(message.Message):
+    """When a schedule fires."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CRON_FIELD_NUMBER: builtins.int
+    INTERVAL_FIELD_NUMBER: builtins.int
+    CALENDAR_FIELD_NUMBER: builtins.int
+    TIMES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def cron(self) -> CronRule:
+        """A cron expression."""
+
+    @builtins.property
+    def interval(self) -> IntervalRule:
+        """Every so often."""
+
+    @builtins.property
+    def calendar(self) -> CalendarRule:
+        """A recurrence rule of RFC 5545."""
+
+    @builtins.property
+    def times(self) -> TimesRule:
+        """At these instants."""
+
+    def __init__(
+        self,
+        *,
+        cron: CronRule | None = ...,
+        interval: IntervalRule | None = ...,
+        calendar: CalendarRule | None = ...,
+        times: TimesRule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["calendar", b"calendar", "cron", b"cron", "interval", b"interval", "rule", b"rule", "times", b"times"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["calendar", b"calendar", "cron", b"cron", "interval", b"interval", "rule", b"rule", "times", b"times"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_rule: _TypeAlias = typing.Literal["cron", "interval", "calendar", "times"]  # noqa: Y015
+    _WhichOneofArgType_rule: _TypeAlias = typing.Literal["rule", b"rule"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_rule) -> _WhichOneofReturnType_rule | None: ...
+
+@typing.final
+class ScheduleExclusion(message.Message):
+    """When a schedule does not fire."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CRON_FIELD_NUMBER: builtins.int
+    INTERVAL_FIELD_NUMBER: builtins.int
+    CALENDAR_FIELD_NUMBER: builtins.int
+    TIMES_FIELD_NUMBER: builtins.int
+    DATES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def cron(self) -> CronRule:
+        """A cron expression."""
+
+    @builtins.property
+    def interval(self) -> IntervalRule:
+        """Every so often."""
+
+    @builtins.property
+    def calendar(self) -> CalendarRule:
+        """A recurrence rule of RFC 5545."""
+
+    @builtins.property
+    def times(self) -> TimesRule:
+        """These instants."""
+
+    @builtins.property
+    def dates(self) -> ExcludedDates:
+        """Nothing fires on these days."""
+
+    def __init__(
+        self,
+        *,
+        cron: CronRule | None = ...,
+        interval: IntervalRule | None = ...,
+        calendar: CalendarRule | None = ...,
+        times: TimesRule | None = ...,
+        dates: ExcludedDates | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["calendar", b"calendar", "cron", b"cron", "dates", b"dates", "exclusion", b"exclusion", "interval", b"interval", "times", b"times"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["calendar", b"calendar", "cron", b"cron", "dates", b"dates", "exclusion", b"exclusion", "interval", b"interval", "times", b"times"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_exclusion: _TypeAlias = typing.Literal["cron", "interval", "calendar", "times", "dates"]  # noqa: Y015
+    _WhichOneofArgType_exclusion: _TypeAlias = typing.Literal["exclusion", b"exclusion"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_exclusion) -> _WhichOneofReturnType_exclusion | None: ...
+
+@typing.final
+class ScheduleSpec(message.Message):
+    """What people ask of a schedule: what each instance will be, when, and what if that does not go
+    smoothly.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class LabelsEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TASK_FIELD_NUMBER: builtins.int
+    PARAMETERS_FIELD_NUMBER: builtins.int
+    JSON_FIELD_NUMBER: builtins.int
+    RETRY_FIELD_NUMBER: builtins.int
+    TIMEOUT_FIELD_NUMBER: builtins.int
+    START_DEADLINE_FIELD_NUMBER: builtins.int
+    DELIVERY_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    RULES_FIELD_NUMBER: builtins.int
+    EXCLUSIONS_FIELD_NUMBER: builtins.int
+    TIME_ZONE_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    MAX_RUNS_FIELD_NUMBER: builtins.int
+    JITTER_FIELD_NUMBER: builtins.int
+    OVERLAP_FIELD_NUMBER: builtins.int
+    CATCH_UP_FIELD_NUMBER: builtins.int
+    CATCHUP_WINDOW_FIELD_NUMBER: builtins.int
+    PAUSE_ON_FAILURE_FIELD_NUMBER: builtins.int
+    task: builtins.str
+    """The name of an installed task; no control characters, not only spaces. Only a preview does without."""
+    parameters: builtins.bytes
+    """Any bytes."""
+    delivery: Delivery.ValueType
+    """What becomes of an instance if its node dies."""
+    time_zone: builtins.str
+    """An IANA name, for rules that have none of their own; empty: UTC."""
+    max_runs: builtins.int
+    """So many times at most; 0: without limit."""
+    overlap: Overlap.ValueType
+    """What becomes of a run that is due while an earlier one has not ended."""
+    catch_up: CatchUp.ValueType
+    """Which of the times that passed while nobody planned are made up for."""
+    pause_on_failure: builtins.bool
+    """Whether it pauses itself when an instance has FAILED for good."""
+    @builtins.property
+    def json(self) -> struct_pb2.Struct:
+        """A JSON object, stored as its text: what a person types into grpcurl."""
+
+    @builtins.property
+    def retry(self) -> RetryPolicy:
+        """How failed attempts are retried; unset: not at all."""
+
+    @builtins.property
+    def timeout(self) -> duration_pb2.Duration:
+        """How long one attempt may take, at least 1 ms; unset: without limit."""
+
+    @builtins.property
+    def start_deadline(self) -> duration_pb2.Duration:
+        """How long after its execution time a start is still useful; later the instance FAILS with reason
+        MISSED. At least 1 ms; unset: always useful.
+        """
+
+    @builtins.property
+    def labels(self) -> containers.ScalarMap[builtins.str, builtins.str]:
+        """On the schedule and on each of its instances. At most 32; keys of letters, digits and ._/- up to 63
+        characters, values up to 255 without control characters.
+        """
+
+    @builtins.property
+    def rules(self) -> containers.RepeatedCompositeFieldContainer[ScheduleRule]:
+        """It fires at the times of any of these, 1 to 32."""
+
+    @builtins.property
+    def exclusions(self) -> containers.RepeatedCompositeFieldContainer[ScheduleExclusion]:
+        """Less what these take out, at most 32."""
+
+    @builtins.property
+    def start_time(self) -> timestamp_pb2.Timestamp:
+        """It fires at or after this instant; unset: from its creation on."""
+
+    @builtins.property
+    def end_time(self) -> timestamp_pb2.Timestamp:
+        """It fires before this instant; unset: without end."""
+
+    @builtins.property
+    def jitter(self) -> duration_pb2.Duration:
+        """Each instance is due up to so long after its nominal time: by a part of the jitter that is always the
+        same for one schedule and one time.
+        """
+
+    @builtins.property
+    def catchup_window(self) -> duration_pb2.Duration:
+        """Unless they are older than this, at least 1 ms; unset: however old."""
+
+    def __init__(
+        self,
+        *,
+        task: builtins.str = ...,
+        parameters: builtins.bytes = ...,
+        json: struct_pb2.Struct | None = ...,
+        retry: RetryPolicy | None = ...,
+        timeout: duration_pb2.Duration | None = ...,
+        start_deadline: duration_pb2.Duration | None = ...,
+        delivery: Delivery.ValueType = ...,
+        labels: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        rules: abc.Iterable[ScheduleRule] | None = ...,
+        exclusions: abc.Iterable[ScheduleExclusion] | None = ...,
+        time_zone: builtins.str = ...,
+        start_time: timestamp_pb2.Timestamp | None = ...,
+        end_time: timestamp_pb2.Timestamp | None = ...,
+        max_runs: builtins.int = ...,
+        jitter: duration_pb2.Duration | None = ...,
+        overlap: Overlap.ValueType = ...,
+        catch_up: CatchUp.ValueType = ...,
+        catchup_window: duration_pb2.Duration | None = ...,
+        pause_on_failure: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["catchup_window", b"catchup_window", "end_time", b"end_time", "jitter", b"jitter", "json", b"json", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["catch_up", b"catch_up", "catchup_window", b"catchup_window", "delivery", b"delivery", "end_time", b"end_time", "exclusions", b"exclusions", "jitter", b"jitter", "json", b"json", "labels", b"labels", "max_runs", b"max_runs", "overlap", b"overlap", "parameters", b"parameters", "pause_on_failure", b"pause_on_failure", "payload", b"payload", "retry", b"retry", "rules", b"rules", "start_deadline", b"start_deadline", "start_time", b"start_time", "task", b"task", "time_zone", b"time_zone", "timeout", b"timeout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_payload: _TypeAlias = typing.Literal["parameters", "json"]  # noqa: Y015
+    _WhichOneofArgType_payload: _TypeAlias = typing.Literal["payload", b"payload"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
+
+@typing.final
+class ScheduleProgress(message.Message):
+    """How far a schedule is planned."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PLANNED_UNTIL_FIELD_NUMBER: builtins.int
+    NEXT_TIME_FIELD_NUMBER: builtins.int
+    RUNS_FIELD_NUMBER: builtins.int
+    MISSED_FIELD_NUMBER: builtins.int
+    runs: builtins.int
+    """Instances planned by the rules; what was triggered or backfilled is not among them."""
+    missed: builtins.int
+    """Times that passed while nobody planned and were not made up for."""
+    @builtins.property
+    def planned_until(self) -> timestamp_pb2.Timestamp:
+        """Every nominal time up to and including this one has its instance or was passed over."""
+
+    @builtins.property
+    def next_time(self) -> timestamp_pb2.Timestamp:
+        """Before this there is nothing more to plan; unset: nothing ever."""
+
+    def __init__(
+        self,
+        *,
+        planned_until: timestamp_pb2.Timestamp | None = ...,
+        next_time: timestamp_pb2.Timestamp | None = ...,
+        runs: builtins.int = ...,
+        missed: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["next_time", b"next_time", "planned_until", b"planned_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["missed", b"missed", "next_time", b"next_time", "planned_until", b"planned_until", "runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Schedule(message.Message):
+    """A stored schedule, as it was at one revision."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    SPEC_FIELD_NUMBER: builtins.int
+    IS_PAUSED_FIELD_NUMBER: builtins.int
+    PAUSE_NOTE_FIELD_NUMBER: builtins.int
+    PROGRESS_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    UPDATE_TIME_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Unique among schedules. Its instances are called id@time, such as backup@20260329T010000Z."""
+    is_paused: builtins.bool
+    """Whether it rests until it is resumed."""
+    pause_note: builtins.str
+    """Why it was paused or resumed, in the words of whoever did that."""
+    revision: builtins.int
+    """One more at each change, from 1."""
+    etag: builtins.str
+    """Another one at each change. Guards UpdateSchedule and DeleteSchedule against lost updates."""
+    @builtins.property
+    def spec(self) -> ScheduleSpec:
+        """What was asked for."""
+
+    @builtins.property
+    def progress(self) -> ScheduleProgress:
+        """How far it is planned."""
+
+    @builtins.property
+    def create_time(self) -> timestamp_pb2.Timestamp:
+        """When it was created, by the database's clock."""
+
+    @builtins.property
+    def update_time(self) -> timestamp_pb2.Timestamp:
+        """When it was last changed, by the database's clock. Planning changes nothing."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        spec: ScheduleSpec | None = ...,
+        is_paused: builtins.bool = ...,
+        pause_note: builtins.str = ...,
+        progress: ScheduleProgress | None = ...,
+        create_time: timestamp_pb2.Timestamp | None = ...,
+        update_time: timestamp_pb2.Timestamp | None = ...,
+        revision: builtins.int = ...,
+        etag: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "progress", b"progress", "spec", b"spec", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "etag", b"etag", "id", b"id", "is_paused", b"is_paused", "pause_note", b"pause_note", "progress", b"progress", "revision", b"revision", "spec", b"spec", "update_time", b"update_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListedSchedule(message.Message):
+    """A schedule beside what was found out about it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: builtins.int
+    STATES_FIELD_NUMBER: builtins.int
+    NEXT_TIMES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def schedule(self) -> Schedule:
+        """As it is now."""
+
+    @builtins.property
+    def states(self) -> containers.RepeatedCompositeFieldContainer[GetStatsResponse.StateCount]:
+        """How many of its instances there are in each state, counted from its rows; states without any are
+        left out.
+        """
+
+    @builtins.property
+    def next_times(self) -> containers.RepeatedCompositeFieldContainer[timestamp_pb2.Timestamp]:
+        """When it fires next: nominal times, without jitter, at most 5. None while it is paused."""
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule | None = ...,
+        states: abc.Iterable[GetStatsResponse.StateCount] | None = ...,
+        next_times: abc.Iterable[timestamp_pb2.Timestamp] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["next_times", b"next_times", "schedule", b"schedule", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CreateScheduleRequest(message.Message):
+    """Asks for a schedule."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    SPEC_FIELD_NUMBER: builtins.int
+    IS_PAUSED_FIELD_NUMBER: builtins.int
+    PAUSE_NOTE_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Chosen by the client so that a repeated create is recognized; empty: the server makes one."""
+    is_paused: builtins.bool
+    """Whether it rests until it is resumed."""
+    pause_note: builtins.str
+    """Why, in your own words."""
+    @builtins.property
+    def spec(self) -> ScheduleSpec:
+        """What it is."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        spec: ScheduleSpec | None = ...,
+        is_paused: builtins.bool = ...,
+        pause_note: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id", "is_paused", b"is_paused", "pause_note", b"pause_note", "spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CreateScheduleResponse(message.Message):
+    """The created schedule, or the stored one of an earlier create with the same id and content."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def schedule(self) -> Schedule:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GetScheduleRequest(message.Message):
+    """Names one schedule."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GetScheduleResponse(message.Message):
+    """One schedule beside what was found out about it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: builtins.int
+    STATES_FIELD_NUMBER: builtins.int
+    NEXT_TIMES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def schedule(self) -> Schedule:
+        """As it is now."""
+
+    @builtins.property
+    def states(self) -> containers.RepeatedCompositeFieldContainer[GetStatsResponse.StateCount]:
+        """How many of its instances there are in each state, counted from its rows; states without any are
+        left out.
+        """
+
+    @builtins.property
+    def next_times(self) -> containers.RepeatedCompositeFieldContainer[timestamp_pb2.Timestamp]:
+        """When it fires next: nominal times, without jitter, at most 5. None while it is paused."""
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule | None = ...,
+        states: abc.Iterable[GetStatsResponse.StateCount] | None = ...,
+        next_times: abc.Iterable[timestamp_pb2.Timestamp] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["next_times", b"next_times", "schedule", b"schedule", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ScheduleFilter(message.Message):
+    """Which schedules are meant: all conditions must hold, an empty one always does."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class LabelsEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TASKS_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    IS_PAUSED_FIELD_NUMBER: builtins.int
+    is_paused: builtins.bool
+    """Paused, or not paused."""
+    @builtins.property
+    def tasks(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Of any of these tasks."""
+
+    @builtins.property
+    def labels(self) -> containers.ScalarMap[builtins.str, builtins.str]:
+        """With all of these labels."""
+
+    def __init__(
+        self,
+        *,
+        tasks: abc.Iterable[builtins.str] | None = ...,
+        labels: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        is_paused: builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_is_paused", b"_is_paused", "is_paused", b"is_paused"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_is_paused", b"_is_paused", "is_paused", b"is_paused", "labels", b"labels", "tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__is_paused: _TypeAlias = typing.Literal["is_paused"]  # noqa: Y015
+    _WhichOneofArgType__is_paused: _TypeAlias = typing.Literal["_is_paused", b"_is_paused"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_paused) -> _WhichOneofReturnType__is_paused | None: ...
+
+@typing.final
+class ListSchedulesRequest(message.Message):
+    """Asks for a page."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    """At most this many, up to 1,000; 0: 100. A page may be shorter; only an empty next_page_token
+    says that there are no more.
+    """
+    page_token: builtins.str
+    """The next_page_token of the page before, with the same filter; empty: the first page."""
+    @builtins.property
+    def filter(self) -> ScheduleFilter:
+        """Which; unset: all."""
+
+    def __init__(
+        self,
+        *,
+        filter: ScheduleFilter | None = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListSchedulesResponse(message.Message):
+    """A page."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SCHEDULES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Asks for the next page; empty on the last."""
+    @builtins.property
+    def schedules(self) -> containers.RepeatedCompositeFieldContainer[ListedSchedule]:
+        """In order of id."""
+
+    def __init__(
+        self,
+        *,
+        schedules: abc.Iterable[ListedSchedule] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["next_page_token", b"next_page_token", "schedules", b"schedules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class UpdateScheduleRequest(message.Message):
+    """Asks for a schedule to become another."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    SPEC_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Its id."""
+    etag: builtins.str
+    """Only if it still has this etag; empty: whatever it is."""
+    @builtins.property
+    def spec(self) -> ScheduleSpec:
+        """What it shall be: the whole of it, not the changes alone."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        spec: ScheduleSpec | None = ...,
+        etag: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "id", b"id", "spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class UpdateScheduleResponse(message.Message):
+    """The changed schedule."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def schedule(self) -> Schedule:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DeleteScheduleRequest(message.Message):
+    """Asks for a schedule to be no more."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Its id."""
+    etag: builtins.str
+    """Only if it still has this etag; empty: whatever it is."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        etag: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DeleteScheduleResponse(message.Message):
+    """The schedule is deleted."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def schedule(self) -> Schedule:
+        """As it was."""
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class PauseScheduleRequest(message.Message):
+    """Asks for a schedule to rest."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    NOTE_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Its id."""
+    note: builtins.str
+    """Why, in your own words."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        note: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class PauseScheduleResponse(message.Message):
+    """The schedule rests."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def schedule(self) -> Schedule:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ResumeScheduleRequest(message.Message):
+    """Asks for a schedule to fire again."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    NOTE_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Its id."""
+    note: builtins.str
+    """Why, in your own words."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        note: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ResumeScheduleResponse(message.Message):
+    """The schedule fires again."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def schedule(self) -> Schedule:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TriggerScheduleRequest(message.Message):
+    """Asks for an instance now."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """The id of the schedule."""
+    request_id: builtins.str
+    """Chosen by the client so that a repeated request is recognized and answers the same instance; empty:
+    the server makes one. It becomes a part of the instance's id.
+    """
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        request_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TriggerScheduleResponse(message.Message):
+    """The instance that is due now."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    INSTANCE_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def instance(self) -> Instance:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        instance: Instance | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["instance", b"instance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["instance", b"instance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BackfillScheduleRequest(message.Message):
+    """Asks for the instances of a past range."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """The id of the schedule."""
+    limit: builtins.int
+    """At most this many times in one call, up to 1,000; 0: 1,000."""
+    @builtins.property
+    def start_time(self) -> timestamp_pb2.Timestamp:
+        """Nominal times at or after this instant."""
+
+    @builtins.property
+    def end_time(self) -> timestamp_pb2.Timestamp:
+        """Nominal times before this instant, which must not lie in the future."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        start_time: timestamp_pb2.Timestamp | None = ...,
+        end_time: timestamp_pb2.Timestamp | None = ...,
+        limit: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["end_time", b"end_time", "id", b"id", "limit", b"limit", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BackfillScheduleResponse(message.Message):
+    """What one call has done."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CREATED_FIELD_NUMBER: builtins.int
+    EXISTING_FIELD_NUMBER: builtins.int
+    NEXT_START_TIME_FIELD_NUMBER: builtins.int
+    created: builtins.int
+    """Instances that were created."""
+    existing: builtins.int
+    """Times that had their instance already."""
+    @builtins.property
+    def next_start_time(self) -> timestamp_pb2.Timestamp:
+        """Call again with this start_time; unset: the whole range is done."""
+
+    def __init__(
+        self,
+        *,
+        created: builtins.int = ...,
+        existing: builtins.int = ...,
+        next_start_time: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["next_start_time", b"next_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["created", b"created", "existing", b"existing", "next_start_time", b"next_start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class PreviewScheduleRequest(message.Message):
+    """Asks when a schedule will fire."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    SPEC_FIELD_NUMBER: builtins.int
+    AFTER_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """That of a stored one."""
+    count: builtins.int
+    """So many at most, up to 1,000; 0: 10."""
+    @builtins.property
+    def spec(self) -> ScheduleSpec:
+        """Of one that is not stored; it needs no task."""
+
+    @builtins.property
+    def after(self) -> timestamp_pb2.Timestamp:
+        """Nominal times after this instant; unset: now."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        spec: ScheduleSpec | None = ...,
+        after: timestamp_pb2.Timestamp | None = ...,
+        count: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["after", b"after", "id", b"id", "schedule", b"schedule", "spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["after", b"after", "count", b"count", "id", b"id", "schedule", b"schedule", "spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_schedule: _TypeAlias = typing.Literal["id", "spec"]  # noqa: Y015
+    _WhichOneofArgType_schedule: _TypeAlias = typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_schedule) -> _WhichOneofReturnType_schedule | None: ...
+
+@typing.final
+class PreviewScheduleResponse(message.Message):
+    """When the schedule will fire."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TIMES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def times(self) -> containers.RepeatedCompositeFieldContainer[timestamp_pb2.Timestamp]:
+        """Nominal times, without jitter, in order. Fewer than asked for: it ends."""
+
+    def __init__(
+        self,
+        *,
+        times: abc.Iterable[timestamp_pb2.Timestamp] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["times", b"times"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

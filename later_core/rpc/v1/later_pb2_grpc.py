@@ -460,6 +460,483 @@ class InstanceService:
             _registered_method=True)
 
 
+class ScheduleServiceStub:
+    """Schedules: rules that create instances, time after time.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.CreateSchedule = channel.unary_unary(
+                '/later.v1.ScheduleService/CreateSchedule',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.CreateScheduleRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.CreateScheduleResponse.FromString,
+                _registered_method=True)
+        self.GetSchedule = channel.unary_unary(
+                '/later.v1.ScheduleService/GetSchedule',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.GetScheduleRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.GetScheduleResponse.FromString,
+                _registered_method=True)
+        self.ListSchedules = channel.unary_unary(
+                '/later.v1.ScheduleService/ListSchedules',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListSchedulesRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListSchedulesResponse.FromString,
+                _registered_method=True)
+        self.UpdateSchedule = channel.unary_unary(
+                '/later.v1.ScheduleService/UpdateSchedule',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.UpdateScheduleRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.UpdateScheduleResponse.FromString,
+                _registered_method=True)
+        self.DeleteSchedule = channel.unary_unary(
+                '/later.v1.ScheduleService/DeleteSchedule',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.DeleteScheduleRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.DeleteScheduleResponse.FromString,
+                _registered_method=True)
+        self.PauseSchedule = channel.unary_unary(
+                '/later.v1.ScheduleService/PauseSchedule',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.PauseScheduleRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.PauseScheduleResponse.FromString,
+                _registered_method=True)
+        self.ResumeSchedule = channel.unary_unary(
+                '/later.v1.ScheduleService/ResumeSchedule',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ResumeScheduleRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ResumeScheduleResponse.FromString,
+                _registered_method=True)
+        self.TriggerSchedule = channel.unary_unary(
+                '/later.v1.ScheduleService/TriggerSchedule',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.TriggerScheduleRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.TriggerScheduleResponse.FromString,
+                _registered_method=True)
+        self.BackfillSchedule = channel.unary_unary(
+                '/later.v1.ScheduleService/BackfillSchedule',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.BackfillScheduleRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.BackfillScheduleResponse.FromString,
+                _registered_method=True)
+        self.PreviewSchedule = channel.unary_unary(
+                '/later.v1.ScheduleService/PreviewSchedule',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.PreviewScheduleRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.PreviewScheduleResponse.FromString,
+                _registered_method=True)
+
+
+class ScheduleServiceServicer:
+    """Schedules: rules that create instances, time after time.
+    """
+
+    def CreateSchedule(self, request, context):
+        """Creates a schedule, durably. The same id with the same content again answers the stored one; with
+        other content ALREADY_EXISTS. NOT_FOUND: no such task, with the nearest names.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSchedule(self, request, context):
+        """Answers one schedule, how its instances stand, and when it fires next. NOT_FOUND: no such schedule.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSchedules(self, request, context):
+        """Lists schedules in order of id, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSchedule(self, request, context):
+        """Replaces what a schedule is; from now on it fires as the new spec says. What GetSchedule answered,
+        changed, is what this takes. ABORTED: it no longer has the given etag.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSchedule(self, request, context):
+        """Deletes a schedule. Its PENDING instances are aborted, its RUNNING ones go on. ABORTED: it no
+        longer has the given etag.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseSchedule(self, request, context):
+        """Lets a schedule fire no more until it is resumed. Pausing again changes the note alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeSchedule(self, request, context):
+        """Lets a paused schedule fire again, from now on: what lies between is not made up for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TriggerSchedule(self, request, context):
+        """Creates one instance that is due now, whatever the rules say, also while the schedule is paused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BackfillSchedule(self, request, context):
+        """Creates the instances of a past range, those alone that are not there yet. A long range takes
+        several calls.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewSchedule(self, request, context):
+        """Answers when a schedule will fire, be it a stored one or one that is only thought of. Stores
+        nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ScheduleServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'CreateSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSchedule,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.CreateScheduleRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.CreateScheduleResponse.SerializeToString,
+            ),
+            'GetSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSchedule,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.GetScheduleRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.GetScheduleResponse.SerializeToString,
+            ),
+            'ListSchedules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSchedules,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListSchedulesRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListSchedulesResponse.SerializeToString,
+            ),
+            'UpdateSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSchedule,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.UpdateScheduleRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.UpdateScheduleResponse.SerializeToString,
+            ),
+            'DeleteSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSchedule,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.DeleteScheduleRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.DeleteScheduleResponse.SerializeToString,
+            ),
+            'PauseSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseSchedule,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.PauseScheduleRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.PauseScheduleResponse.SerializeToString,
+            ),
+            'ResumeSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeSchedule,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ResumeScheduleRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ResumeScheduleResponse.SerializeToString,
+            ),
+            'TriggerSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.TriggerSchedule,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.TriggerScheduleRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.TriggerScheduleResponse.SerializeToString,
+            ),
+            'BackfillSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.BackfillSchedule,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.BackfillScheduleRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.BackfillScheduleResponse.SerializeToString,
+            ),
+            'PreviewSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewSchedule,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.PreviewScheduleRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.PreviewScheduleResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'later.v1.ScheduleService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('later.v1.ScheduleService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class ScheduleService:
+    """Schedules: rules that create instances, time after time.
+    """
+
+    @staticmethod
+    def CreateSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.ScheduleService/CreateSchedule',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.CreateScheduleRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.CreateScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.ScheduleService/GetSchedule',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.GetScheduleRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.GetScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSchedules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.ScheduleService/ListSchedules',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ListSchedulesRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ListSchedulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.ScheduleService/UpdateSchedule',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.UpdateScheduleRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.UpdateScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.ScheduleService/DeleteSchedule',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.DeleteScheduleRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.DeleteScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.ScheduleService/PauseSchedule',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.PauseScheduleRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.PauseScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.ScheduleService/ResumeSchedule',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ResumeScheduleRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ResumeScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TriggerSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.ScheduleService/TriggerSchedule',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.TriggerScheduleRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.TriggerScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BackfillSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.ScheduleService/BackfillSchedule',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.BackfillScheduleRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.BackfillScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.ScheduleService/PreviewSchedule',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.PreviewScheduleRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.PreviewScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
 class TaskServiceStub:
     """Tasks: what the installed plugins can run.
     """

@@ -194,6 +194,175 @@ class InstanceServiceServicer(metaclass=abc_1.ABCMeta):
 
 def add_InstanceServiceServicer_to_server(servicer: InstanceServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...
 
+class ScheduleServiceStub:
+    """Schedules: rules that create instances, time after time."""
+
+    @typing.overload
+    def __new__(cls, channel: grpc.Channel) -> _Self: ...
+    @typing.overload
+    def __new__(cls, channel: aio.Channel) -> ScheduleServiceAsyncStub: ...
+    CreateSchedule: grpc.UnaryUnaryMultiCallable[later_pb2.CreateScheduleRequest, later_pb2.CreateScheduleResponse]
+    """Creates a schedule, durably. The same id with the same content again answers the stored one; with
+    other content ALREADY_EXISTS. NOT_FOUND: no such task, with the nearest names.
+    """
+    GetSchedule: grpc.UnaryUnaryMultiCallable[later_pb2.GetScheduleRequest, later_pb2.GetScheduleResponse]
+    """Answers one schedule, how its instances stand, and when it fires next. NOT_FOUND: no such schedule."""
+    ListSchedules: grpc.UnaryUnaryMultiCallable[later_pb2.ListSchedulesRequest, later_pb2.ListSchedulesResponse]
+    """Lists schedules in order of id, page by page."""
+    UpdateSchedule: grpc.UnaryUnaryMultiCallable[later_pb2.UpdateScheduleRequest, later_pb2.UpdateScheduleResponse]
+    """Replaces what a schedule is; from now on it fires as the new spec says. What GetSchedule answered,
+    changed, is what this takes. ABORTED: it no longer has the given etag.
+    """
+    DeleteSchedule: grpc.UnaryUnaryMultiCallable[later_pb2.DeleteScheduleRequest, later_pb2.DeleteScheduleResponse]
+    """Deletes a schedule. Its PENDING instances are aborted, its RUNNING ones go on. ABORTED: it no
+    longer has the given etag.
+    """
+    PauseSchedule: grpc.UnaryUnaryMultiCallable[later_pb2.PauseScheduleRequest, later_pb2.PauseScheduleResponse]
+    """Lets a schedule fire no more until it is resumed. Pausing again changes the note alone."""
+    ResumeSchedule: grpc.UnaryUnaryMultiCallable[later_pb2.ResumeScheduleRequest, later_pb2.ResumeScheduleResponse]
+    """Lets a paused schedule fire again, from now on: what lies between is not made up for."""
+    TriggerSchedule: grpc.UnaryUnaryMultiCallable[later_pb2.TriggerScheduleRequest, later_pb2.TriggerScheduleResponse]
+    """Creates one instance that is due now, whatever the rules say, also while the schedule is paused."""
+    BackfillSchedule: grpc.UnaryUnaryMultiCallable[later_pb2.BackfillScheduleRequest, later_pb2.BackfillScheduleResponse]
+    """Creates the instances of a past range, those alone that are not there yet. A long range takes
+    several calls.
+    """
+    PreviewSchedule: grpc.UnaryUnaryMultiCallable[later_pb2.PreviewScheduleRequest, later_pb2.PreviewScheduleResponse]
+    """Answers when a schedule will fire, be it a stored one or one that is only thought of. Stores
+    nothing.
+    """
+
+@typing.type_check_only
+class ScheduleServiceAsyncStub(ScheduleServiceStub):
+    """Schedules: rules that create instances, time after time."""
+
+    def __init__(self, channel: aio.Channel) -> None: ...
+    CreateSchedule: aio.UnaryUnaryMultiCallable[later_pb2.CreateScheduleRequest, later_pb2.CreateScheduleResponse]  # type: ignore[assignment]
+    """Creates a schedule, durably. The same id with the same content again answers the stored one; with
+    other content ALREADY_EXISTS. NOT_FOUND: no such task, with the nearest names.
+    """
+    GetSchedule: aio.UnaryUnaryMultiCallable[later_pb2.GetScheduleRequest, later_pb2.GetScheduleResponse]  # type: ignore[assignment]
+    """Answers one schedule, how its instances stand, and when it fires next. NOT_FOUND: no such schedule."""
+    ListSchedules: aio.UnaryUnaryMultiCallable[later_pb2.ListSchedulesRequest, later_pb2.ListSchedulesResponse]  # type: ignore[assignment]
+    """Lists schedules in order of id, page by page."""
+    UpdateSchedule: aio.UnaryUnaryMultiCallable[later_pb2.UpdateScheduleRequest, later_pb2.UpdateScheduleResponse]  # type: ignore[assignment]
+    """Replaces what a schedule is; from now on it fires as the new spec says. What GetSchedule answered,
+    changed, is what this takes. ABORTED: it no longer has the given etag.
+    """
+    DeleteSchedule: aio.UnaryUnaryMultiCallable[later_pb2.DeleteScheduleRequest, later_pb2.DeleteScheduleResponse]  # type: ignore[assignment]
+    """Deletes a schedule. Its PENDING instances are aborted, its RUNNING ones go on. ABORTED: it no
+    longer has the given etag.
+    """
+    PauseSchedule: aio.UnaryUnaryMultiCallable[later_pb2.PauseScheduleRequest, later_pb2.PauseScheduleResponse]  # type: ignore[assignment]
+    """Lets a schedule fire no more until it is resumed. Pausing again changes the note alone."""
+    ResumeSchedule: aio.UnaryUnaryMultiCallable[later_pb2.ResumeScheduleRequest, later_pb2.ResumeScheduleResponse]  # type: ignore[assignment]
+    """Lets a paused schedule fire again, from now on: what lies between is not made up for."""
+    TriggerSchedule: aio.UnaryUnaryMultiCallable[later_pb2.TriggerScheduleRequest, later_pb2.TriggerScheduleResponse]  # type: ignore[assignment]
+    """Creates one instance that is due now, whatever the rules say, also while the schedule is paused."""
+    BackfillSchedule: aio.UnaryUnaryMultiCallable[later_pb2.BackfillScheduleRequest, later_pb2.BackfillScheduleResponse]  # type: ignore[assignment]
+    """Creates the instances of a past range, those alone that are not there yet. A long range takes
+    several calls.
+    """
+    PreviewSchedule: aio.UnaryUnaryMultiCallable[later_pb2.PreviewScheduleRequest, later_pb2.PreviewScheduleResponse]  # type: ignore[assignment]
+    """Answers when a schedule will fire, be it a stored one or one that is only thought of. Stores
+    nothing.
+    """
+
+class ScheduleServiceServicer(metaclass=abc_1.ABCMeta):
+    """Schedules: rules that create instances, time after time."""
+
+    @abc_1.abstractmethod
+    def CreateSchedule(
+        self,
+        request: later_pb2.CreateScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.CreateScheduleResponse, abc.Awaitable[later_pb2.CreateScheduleResponse]]:
+        """Creates a schedule, durably. The same id with the same content again answers the stored one; with
+        other content ALREADY_EXISTS. NOT_FOUND: no such task, with the nearest names.
+        """
+
+    @abc_1.abstractmethod
+    def GetSchedule(
+        self,
+        request: later_pb2.GetScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.GetScheduleResponse, abc.Awaitable[later_pb2.GetScheduleResponse]]:
+        """Answers one schedule, how its instances stand, and when it fires next. NOT_FOUND: no such schedule."""
+
+    @abc_1.abstractmethod
+    def ListSchedules(
+        self,
+        request: later_pb2.ListSchedulesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.ListSchedulesResponse, abc.Awaitable[later_pb2.ListSchedulesResponse]]:
+        """Lists schedules in order of id, page by page."""
+
+    @abc_1.abstractmethod
+    def UpdateSchedule(
+        self,
+        request: later_pb2.UpdateScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.UpdateScheduleResponse, abc.Awaitable[later_pb2.UpdateScheduleResponse]]:
+        """Replaces what a schedule is; from now on it fires as the new spec says. What GetSchedule answered,
+        changed, is what this takes. ABORTED: it no longer has the given etag.
+        """
+
+    @abc_1.abstractmethod
+    def DeleteSchedule(
+        self,
+        request: later_pb2.DeleteScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.DeleteScheduleResponse, abc.Awaitable[later_pb2.DeleteScheduleResponse]]:
+        """Deletes a schedule. Its PENDING instances are aborted, its RUNNING ones go on. ABORTED: it no
+        longer has the given etag.
+        """
+
+    @abc_1.abstractmethod
+    def PauseSchedule(
+        self,
+        request: later_pb2.PauseScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.PauseScheduleResponse, abc.Awaitable[later_pb2.PauseScheduleResponse]]:
+        """Lets a schedule fire no more until it is resumed. Pausing again changes the note alone."""
+
+    @abc_1.abstractmethod
+    def ResumeSchedule(
+        self,
+        request: later_pb2.ResumeScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.ResumeScheduleResponse, abc.Awaitable[later_pb2.ResumeScheduleResponse]]:
+        """Lets a paused schedule fire again, from now on: what lies between is not made up for."""
+
+    @abc_1.abstractmethod
+    def TriggerSchedule(
+        self,
+        request: later_pb2.TriggerScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.TriggerScheduleResponse, abc.Awaitable[later_pb2.TriggerScheduleResponse]]:
+        """Creates one instance that is due now, whatever the rules say, also while the schedule is paused."""
+
+    @abc_1.abstractmethod
+    def BackfillSchedule(
+        self,
+        request: later_pb2.BackfillScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.BackfillScheduleResponse, abc.Awaitable[later_pb2.BackfillScheduleResponse]]:
+        """Creates the instances of a past range, those alone that are not there yet. A long range takes
+        several calls.
+        """
+
+    @abc_1.abstractmethod
+    def PreviewSchedule(
+        self,
+        request: later_pb2.PreviewScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.PreviewScheduleResponse, abc.Awaitable[later_pb2.PreviewScheduleResponse]]:
+        """Answers when a schedule will fire, be it a stored one or one that is only thought of. Stores
+        nothing.
+        """
+
+def add_ScheduleServiceServicer_to_server(servicer: ScheduleServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...
+
 class TaskServiceStub:
     """Tasks: what the installed plugins can run."""
 
