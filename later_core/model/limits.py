@@ -5,11 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 
 ID_MAX_LENGTH = 128
+#: Leaves room for the time that follows it in the ids of its instances.
+SCHEDULE_ID_MAX_LENGTH = 96
+#: Leaves room for a schedule's id in front of it.
+REQUEST_ID_MAX_LENGTH = 24
+PAUSE_NOTE_MAX_LENGTH = 1024
 TASK_NAME_MAX_LENGTH = 128
 PARAMETERS_MAX_BYTES = 1024 * 1024
 RESULT_MAX_BYTES = 1024 * 1024
 ERROR_MESSAGE_MAX_LENGTH = 4096
 BATCH_MAX_REQUESTS = 1000
+BACKFILL_MAX_TIMES = 1000
+PREVIEW_MAX_TIMES = 1000
+PREVIEW_DEFAULT_TIMES = 10
 PAGE_MAX_SIZE = 1000
 PAGE_DEFAULT_SIZE = 100
 LABELS_MAX_COUNT = 32

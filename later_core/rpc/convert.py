@@ -40,6 +40,9 @@ _FROM_DELIVERY: dict[int, Delivery] = {
 #: A request in which a time or a delay may stand.
 WithDue = pb.CreateInstanceRequest | pb.RescheduleInstanceRequest | pb.RetryInstanceRequest
 
+#: A message that says what an instance will be.
+WithTemplate = pb.CreateInstanceRequest | pb.ScheduleSpec
+
 
 def to_instance(instance: Instance) -> pb.Instance:
     """An instance on the wire."""
@@ -120,21 +123,24 @@ def from_instance(message: pb.Instance) -> Instance:
 
 def to_new_instance(new: NewInstance) -> pb.CreateInstanceRequest:
     """The request that asks for this instance."""
-    message = pb.CreateInstanceRequest(
-        id=new.id or "",
-        task=new.task,
-        parameters=new.parameters,
-        delivery=_TO_DELIVERY[new.delivery],
-        labels=dict(new.labels),
-    )
+    message = pb.CreateInstanceRequest(id=new.id or "")
+    fill_template(message, new)
     set_due(message, new.execution_time, new.delay)
+    return message
+
+
+def fill_template(message: WithTemplate, new: NewInstance) -> None:
+    """Write into an empty message what the instance will be, but for its id and its time."""
+    message.task = new.task
+    message.parameters = new.parameters
+    message.delivery = _TO_DELIVERY[new.delivery]
+    message.labels.update(new.labels)
     if new.retry is not NO_RETRY:
         message.retry.CopyFrom(to_retry(new.retry))
     if new.timeout is not None:
         message.timeout.CopyFrom(to_duration(new.timeout))
     if new.start_deadline is not None:
         message.start_deadline.CopyFrom(to_duration(new.start_deadline))
-    return message
 
 
 def from_new_instance(message: pb.CreateInstanceRequest) -> NewInstance:
@@ -144,10 +150,25 @@ def from_new_instance(message: pb.CreateInstanceRequest) -> NewInstance:
         InvalidRequest: a time, a duration or the ``json`` is malformed.
 
     """
-    has = message.HasField
     execution_time, delay = from_due(message)
+    return from_template(message, message.id or None, execution_time, delay)
+
+
+def from_template(
+    message: WithTemplate,
+    id: str | None = None,
+    execution_time: datetime | None = None,
+    delay: timedelta | None = None,
+) -> NewInstance:
+    """What a message says of the instance, with an id and a time from elsewhere.
+
+    Raises:
+        InvalidRequest: a duration or the ``json`` is malformed.
+
+    """
+    has = message.HasField
     return NewInstance(
-        id=message.id or None,
+        id=id,
         task=message.task,
         parameters=(json_text.to_text(message.json, "json") if has("json") else message.parameters),
         execution_time=execution_time,

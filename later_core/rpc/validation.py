@@ -21,6 +21,9 @@ _VALIDATOR = protovalidate.Validator()
 #: Of larger requests only the first violation is told, bytes.
 _EXPLAINED_MAX_BYTES = 64 * 1024
 
+#: The requests that hold a spec.
+WithSpec = pb.CreateScheduleRequest | pb.UpdateScheduleRequest | pb.PreviewScheduleRequest
+
 _DELIVERIES = frozenset(pb.Delivery.values())
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+=-]*")
 _FIRST_SECOND = to_millis(EARLIEST) // 1000
@@ -52,6 +55,12 @@ def check(message: Message) -> None:
         raise InvalidRequest(list(violations.values()))
     if create is not None and create.HasField("retry"):
         _check_backoffs(create.retry)
+    if (
+        isinstance(message, WithSpec)
+        and message.HasField("spec")
+        and message.spec.HasField("retry")
+    ):
+        _check_backoffs(message.spec.retry, "spec.")
 
 
 def _is_plainly_right(request: pb.CreateInstanceRequest) -> bool:
@@ -103,14 +112,17 @@ def malformed() -> InvalidRequest:
     )
 
 
-def _check_backoffs(retry: pb.RetryPolicy) -> None:
-    policy = from_retry(retry)
+def _check_backoffs(retry: pb.RetryPolicy, path: str = "") -> None:
+    try:
+        policy = from_retry(retry)
+    except InvalidRequest as error:
+        raise prefixed(error, path) from None
     if policy.max_backoff >= policy.min_backoff:
         return
     # The one that was said is the one to change; the other may be a default.
     field = "max_backoff" if retry.HasField("max_backoff") else "min_backoff"
     raise InvalidRequest.of(
-        f"retry.{field}",
+        f"{path}retry.{field}",
         f"max_backoff ({policy.max_backoff.total_seconds():g} s) must not be shorter than"
         f" min_backoff ({policy.min_backoff.total_seconds():g} s); where they are not set they are"
         f" {NO_RETRY.max_backoff.total_seconds():g} s and"

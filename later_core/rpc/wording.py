@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from protovalidate import FieldPathElementPb, Violation
 
@@ -21,6 +21,10 @@ PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9._:@/+=-]*$": (
         "must begin with a letter or digit and hold only letters, digits and ._:@/+=-"
     ),
+    r"^[A-Za-z0-9][A-Za-z0-9._:/+=-]*$": (
+        "must begin with a letter or digit and hold only letters, digits and ._:/+=-"
+    ),
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "must be a day, written as in 2030-12-25",
     r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$": (
         "the key must begin and end with a letter or digit and hold only letters, digits and ._/-"
     ),
@@ -31,7 +35,13 @@ PATTERNS = {
 }
 
 #: Rules about a whole message, and the field in it that a person would change.
-_MESSAGE_RULES = {"filter.range": "end_time", "watch.start": "include_existing"}
+_MESSAGE_RULES = {
+    "backfill.range": "end_time",
+    "filter.range": "end_time",
+    "spec.range": "end_time",
+    "spec.task": "task",
+    "watch.start": "include_existing",
+}
 
 _REMEDIES = {
     "string.min_len": "must not be empty",
@@ -95,7 +105,10 @@ def _length(violation: Violation) -> int:
 def _choice(rule: str, elements: Sequence[FieldPathElementPb], message: Message) -> str | None:
     if rule in {"enum.defined_only", "enum.not_in"}:
         return f"must be one of {', '.join(_values(elements, message))}"
-    oneof = message.DESCRIPTOR.oneofs_by_name.get(elements[0].field_name) if elements else None
+    if not elements:
+        return None
+    *parents, last = elements
+    oneof = _type_of(parents, message).oneofs_by_name.get(last.field_name)
     if oneof is None:
         return None
     return f"set {' or '.join(field.name for field in oneof.fields)}"
@@ -112,15 +125,20 @@ def _plain(rule: str, text: str) -> str:
 
 
 def _amount(text: str) -> str:
-    return {"0.001s": "1 ms", "3153600000s": "36,500 days"}.get(text, text)
+    return {"0.001s": "1 ms", "1s": "1 s", "3153600000s": "36,500 days"}.get(text, text)
+
+
+def _type_of(elements: Sequence[FieldPathElementPb], message: Message) -> Descriptor:
+    """The type of the message to which a path of messages leads."""
+    current: Descriptor = message.DESCRIPTOR  # type: ignore[assignment]  # stubs: upb's own
+    for element in elements:
+        inner = current.fields_by_name[element.field_name].message_type
+        assert inner is not None
+        current = inner
+    return current
 
 
 def _values(elements: Sequence[FieldPathElementPb], message: Message) -> list[str]:
-    enum: EnumDescriptor | None = None
-    current: Descriptor | None = message.DESCRIPTOR  # type: ignore[assignment]  # stubs: upb's own
-    for element in elements:
-        if current is None:
-            break
-        field = current.fields_by_name[element.field_name]
-        current, enum = field.message_type, field.enum_type
+    *parents, last = elements
+    enum = _type_of(parents, message).fields_by_name[last.field_name].enum_type
     return [value.name for value in enum.values if value.number != 0] if enum is not None else []

@@ -7,7 +7,12 @@ import pytest
 from google.protobuf import descriptor_pool
 
 from later_core.model import limits
-from later_core.model.instant import EARLIEST, LATEST, to_millis
+from later_core.model.instant import EARLIEST, LATEST, from_millis, to_millis
+from later_core.model.planning import instance_id
+from later_core.model.recurrence.combine import DATES_MAX, RULES_MAX
+from later_core.model.recurrence.cron import EXPRESSION_MAX_LENGTH
+from later_core.model.recurrence.interval import EVERY_MIN, TIMES_MAX
+from later_core.model.recurrence.rrule_text import TEXT_MAX_LENGTH
 from later_core.rpc.v1 import later_pb2 as pb
 from later_core.rpc.wording import PATTERNS
 
@@ -64,11 +69,59 @@ def test_ids_are_bounded_alike(field):
 def test_task_names_are_bounded_alike():
     assert rules("CreateInstanceRequest.task").string.max_len == limits.TASK_NAME_MAX_LENGTH
     assert rules("GetTaskRequest.name").string.max_len == limits.TASK_NAME_MAX_LENGTH
+    assert rules("ScheduleSpec.task").string.max_len == limits.TASK_NAME_MAX_LENGTH
     tasks = rules("InstanceFilter.tasks").repeated.items.string
     assert tasks.max_len == limits.TASK_NAME_MAX_LENGTH
 
 
-@pytest.mark.parametrize("message", ["CreateInstanceRequest", "InstanceFilter"])
+ONE_SCHEDULE_ID = [
+    f"{method}ScheduleRequest.id"
+    for method in [
+        "Create",
+        "Get",
+        "Update",
+        "Delete",
+        "Pause",
+        "Resume",
+        "Trigger",
+        "Backfill",
+        "Preview",
+    ]
+]
+
+
+@pytest.mark.parametrize("field", ONE_SCHEDULE_ID)
+def test_ids_of_schedules_are_bounded_alike(field):
+    assert rules(field).string.max_len == limits.SCHEDULE_ID_MAX_LENGTH
+
+
+def test_the_longest_ids_of_instances_of_schedules_have_room():
+    schedule = "s" * limits.SCHEDULE_ID_MAX_LENGTH
+    planned = instance_id(schedule, from_millis(to_millis(LATEST) - 1))
+    triggered = f"{schedule}@manual-{'r' * limits.REQUEST_ID_MAX_LENGTH}"
+    assert len(planned) <= limits.ID_MAX_LENGTH
+    assert len(triggered) <= limits.ID_MAX_LENGTH
+
+
+def test_what_schedules_hold_is_bounded_alike():
+    spec = {name: rules(f"ScheduleSpec.{name}") for name in ("rules", "exclusions")}
+    assert spec["rules"].repeated.max_items == spec["exclusions"].repeated.max_items == RULES_MAX
+    assert rules("TimesRule.times").repeated.max_items == TIMES_MAX
+    assert rules("ExcludedDates.dates").repeated.max_items == DATES_MAX
+    assert rules("CronRule.expression").string.max_len == EXPRESSION_MAX_LENGTH
+    assert rules("CalendarRule.rrule").string.max_len == TEXT_MAX_LENGTH
+    assert rules("ScheduleSpec.parameters").bytes.max_len == limits.PARAMETERS_MAX_BYTES
+    for field in ("CreateScheduleRequest.pause_note", "PauseScheduleRequest.note"):
+        assert rules(field).string.max_len == limits.PAUSE_NOTE_MAX_LENGTH
+    assert rules("TriggerScheduleRequest.request_id").string.max_len == limits.REQUEST_ID_MAX_LENGTH
+    assert rules("ListSchedulesRequest.page_size").int32.lte == limits.PAGE_MAX_SIZE
+    assert rules("BackfillScheduleRequest.limit").int32.lte == limits.BACKFILL_MAX_TIMES
+    assert rules("PreviewScheduleRequest.count").int32.lte == limits.PREVIEW_MAX_TIMES
+
+
+@pytest.mark.parametrize(
+    "message", ["CreateInstanceRequest", "InstanceFilter", "ScheduleSpec", "ScheduleFilter"]
+)
 def test_labels_are_bounded_alike(message):
     labels = rules(f"{message}.labels").map
     assert labels.max_pairs == limits.LABELS_MAX_COUNT
@@ -97,10 +150,12 @@ def test_every_time_and_span_that_schedules_is_bounded_alike():
             name = field.message_type.full_name if field.message_type else ""
             if name == "google.protobuf.Duration":
                 assert milliseconds(rule.duration.lte) == longest
-                assert milliseconds(rule.duration.gte) in (0, 1)
+                least = (0, 1) if field.name != "every" else (EVERY_MIN.total_seconds() * 1000,)
+                assert milliseconds(rule.duration.gte) in least
             elif name == "google.protobuf.Timestamp" and message.name != "InstanceFilter":
-                assert milliseconds(rule.timestamp.gte) == to_millis(EARLIEST)
-                assert milliseconds(rule.timestamp.lt) == to_millis(LATEST)
+                bounds = rule.repeated.items.timestamp if field.is_repeated else rule.timestamp
+                assert milliseconds(bounds.gte) == to_millis(EARLIEST)
+                assert milliseconds(bounds.lt) == to_millis(LATEST)
 
 
 def test_every_text_that_is_asked_for_is_bounded_and_every_pattern_has_words():

@@ -23,8 +23,8 @@ from dateutil.rrule import rrule
 from later_core.model.recurrence import rrule_text
 from later_core.model.recurrence.rrule_text import RuleText
 from later_core.model.recurrence.rules import CalendarRule
-from later_core.model.recurrence.wall import next_of_fixed, next_of_running, to_wall
-from later_core.model.recurrence.zones import time_zone
+from later_core.model.recurrence.wall import next_of_fixed, next_of_running, to_instant, to_wall
+from later_core.model.recurrence.zones import time_zone, zone_names
 
 _CYCLE_YEARS = 400
 _CYCLE = timedelta(days=146_097)
@@ -41,6 +41,18 @@ _UNITS = {
     "SECONDLY": timedelta(seconds=1),
 }
 _DAY_PARTS = ("BYMONTH", "BYMONTHDAY", "BYDAY", "BYYEARDAY", "BYSETPOS")
+
+
+def default_dtstart(zone: str) -> datetime:
+    """Where a rule counts from for which nobody says so: midnight of 2001-01-01 in the time zone, UTC
+    where there is no such zone.
+
+    It is a Monday, and the first day of a month and of a year: the day on which people expect a rule
+    to repeat that names none. It is the same whenever it is asked for, so that a repeated create is
+    recognized.
+    """
+    known = zone if zone in zone_names() else "UTC"
+    return to_instant(datetime(2001, 1, 1), time_zone(known))  # noqa: DTZ001 - a wall time
 
 
 class CalendarTimes:

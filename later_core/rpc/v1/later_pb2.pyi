@@ -1563,9 +1563,7 @@ class ListedSchedule(message.Message):
 
     @builtins.property
     def states(self) -> containers.RepeatedCompositeFieldContainer[GetStatsResponse.StateCount]:
-        """How many of its instances there are in each state, counted from its rows; states without any are
-        left out.
-        """
+        """How many of its instances there are, counted from its rows; every state once."""
 
     @builtins.property
     def next_times(self) -> containers.RepeatedCompositeFieldContainer[timestamp_pb2.Timestamp]:
@@ -1675,9 +1673,7 @@ class GetScheduleResponse(message.Message):
 
     @builtins.property
     def states(self) -> containers.RepeatedCompositeFieldContainer[GetStatsResponse.StateCount]:
-        """How many of its instances there are in each state, counted from its rows; states without any are
-        left out.
-        """
+        """How many of its instances there are, counted from its rows; every state once."""
 
     @builtins.property
     def next_times(self) -> containers.RepeatedCompositeFieldContainer[timestamp_pb2.Timestamp]:
