@@ -8,13 +8,22 @@ import grpc
 
 from later_core.model.limits import RESPONSE_MAX_BYTES
 
-#: Calls that may be made twice without harm: reads, creates, which carry their id, and a drain.
+#: Calls that may be made twice without harm: reads, creates, which carry their id, and a drain. Not
+#: what says why (pause, resume), or may have been refused for what came in between (update).
 _REPEATABLE = {
     "later.v1.InstanceService": (
         "CreateInstance",
         "BatchCreateInstances",
         "GetInstance",
         "ListInstances",
+    ),
+    "later.v1.ScheduleService": (
+        "CreateSchedule",
+        "GetSchedule",
+        "ListSchedules",
+        "TriggerSchedule",
+        "BackfillSchedule",
+        "PreviewSchedule",
     ),
     "later.v1.TaskService": ("ListTasks", "GetTask"),
     "later.v1.AdminService": ("GetStats", "ListNodes", "DrainNode"),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Self, TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from uuid_utils import uuid7
 
-from later_core.client.channel import open_channel
 from later_core.client.errors import RpcError, from_call, from_status
+from later_core.client.schedules import ScheduleCalls
 from later_core.client.tasks import TaskInfo, TaskList, from_task
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance, NewInstance
@@ -31,36 +30,24 @@ from later_core.rpc.v1.later_pb2_grpc import (
     TaskServiceStub,
 )
 
-_Request = TypeVar("_Request")
-_Response = TypeVar("_Response")
-
 EVERYTHING = Filter()
 
 
-class Client:
+class Client(ScheduleCalls):
     """A Later server, seen from afar. An async context manager; one object serves many coroutines.
 
     ``deadline`` bounds each call except ``watch``. Every method raises ``RpcError``. Reads and
     creates are repeated by themselves when the connection breaks: a create carries an id, made
-    here if need be, so that the server recognizes the repetition.
+    here if need be, so that the server recognizes the repetition. What concerns schedules stands in
+    ``client.schedules``.
     """
 
-    def __init__(self, address: str, *, deadline: timedelta = timedelta(seconds=10)) -> None:
-        self.address = address
-        self._deadline = deadline.total_seconds()
-        self._channel: grpc.aio.Channel | None = None
-
-    async def __aenter__(self) -> Self:
-        self._channel = channel = open_channel(self.address)
+    def _use(self, channel: grpc.aio.Channel) -> None:
+        super()._use(channel)
         self._instances = InstanceServiceStub(channel)
         self._tasks = TaskServiceStub(channel)
         self._admin = AdminServiceStub(channel)
         self._health = health_pb2_grpc.HealthStub(channel)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._channel is not None:
-            await self._channel.close(None)
 
     async def create(self, request: NewInstance) -> Instance:
         """The created instance, or the stored one if this id was created before with this content."""
@@ -202,14 +189,6 @@ class Client:
         """Whether the server says that it serves: its database answers and its loop runs."""
         response = await self._call(self._health.Check, health_pb2.HealthCheckRequest())
         return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
-
-    async def _call(
-        self, method: Callable[..., Awaitable[_Response]], request: _Request
-    ) -> _Response:
-        try:
-            return await method(request, timeout=self._deadline)
-        except grpc.aio.AioRpcError as error:
-            raise from_call(error, address=self.address) from None
 
 
 def _with_id(request: NewInstance) -> NewInstance:

@@ -7,6 +7,7 @@ instants RFC 3339; fields that can be unset are left out where they are, all oth
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -15,11 +16,14 @@ from google.protobuf.message import Message
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance
 from later_core.model.node import ListedNode
+from later_core.model.schedule import Backfill, ListedSchedule, Schedule, ScheduleSpec
 from later_core.model.stats import Stats
 from later_core.ports.tasks import InstalledTask, RejectedPlugin
 from later_core.rpc.convert import to_instance
 from later_core.rpc.convert_events import to_event
 from later_core.rpc.convert_inventory import to_node, to_rejected_plugin, to_stats, to_task
+from later_core.rpc.convert_schedules import fill_listed, to_backfill, to_schedule, to_spec
+from later_core.rpc.times import to_timestamp
 from later_core.rpc.v1 import later_pb2 as pb
 
 Record = dict[str, Any]
@@ -28,6 +32,33 @@ Record = dict[str, Any]
 def instance_record(instance: Instance) -> Record:
     """An ``Instance``."""
     return _record(to_instance(instance))
+
+
+def schedule_record(schedule: Schedule) -> Record:
+    """A ``Schedule``."""
+    return _record(to_schedule(schedule))
+
+
+def listed_schedule_record(listed: ListedSchedule) -> Record:
+    """A ``ListedSchedule``."""
+    message = pb.ListedSchedule()
+    fill_listed(message, listed)
+    return _record(message)
+
+
+def spec_record(spec: ScheduleSpec) -> Record:
+    """A ``ScheduleSpec``."""
+    return _record(to_spec(spec))
+
+
+def backfill_record(backfill: Backfill) -> Record:
+    """A ``BackfillScheduleResponse``."""
+    return _record(to_backfill(backfill))
+
+
+def preview_record(times: Sequence[datetime]) -> Record:
+    """A ``PreviewScheduleResponse``."""
+    return _record(pb.PreviewScheduleResponse(times=[to_timestamp(time) for time in times]))
 
 
 def event_records(batch: EventBatch) -> Iterator[Record]:

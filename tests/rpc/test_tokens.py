@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from later_core.errors import InvalidRequest
 from later_core.model.instant import from_millis
 from later_core.model.query import PageKey
-from later_core.rpc.tokens import from_page_token, to_page_token
+from later_core.rpc.tokens import (
+    from_page_token,
+    from_schedule_token,
+    to_page_token,
+    to_schedule_token,
+)
 
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=128)
 
@@ -64,3 +69,29 @@ def encoded(text: bytes) -> str:
 def test_a_token_that_was_tampered_with_is_refused(token):
     with pytest.raises(InvalidRequest, match="page_token"):
         from_page_token(token)
+
+
+@given(IDS.filter(lambda id: len(id) <= 96))
+def test_a_place_among_schedules_comes_back_as_it_went(id):
+    assert from_schedule_token(to_schedule_token(id)) == id
+
+
+def test_the_first_page_of_schedules_has_no_token():
+    assert to_schedule_token(None) == ""
+    assert from_schedule_token("") is None
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["a", "====", encoded(b"id"), encoded(b"schedule."), encoded(b"schedule." + b"i" * 97)],
+)
+def test_a_token_of_schedules_that_was_tampered_with_is_refused(token):
+    with pytest.raises(InvalidRequest, match="page_token"):
+        from_schedule_token(token)
+
+
+def test_a_token_of_one_list_is_refused_by_the_other():
+    with pytest.raises(InvalidRequest, match="page_token"):
+        from_schedule_token(to_page_token(PageKey(from_millis(17), "id")))
+    with pytest.raises(InvalidRequest, match="page_token"):
+        from_page_token(to_schedule_token("17.id"))

@@ -1,0 +1,44 @@
+"""What every group of calls rests on: one channel, one deadline, one kind of error."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Self, TypeVar
+
+import grpc
+
+from later_core.client.channel import open_channel
+from later_core.client.errors import from_call
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+class Connection:
+    """An async context manager: the channel to a server, open inside."""
+
+    def __init__(self, address: str, *, deadline: timedelta = timedelta(seconds=10)) -> None:
+        self.address = address
+        self._deadline = deadline.total_seconds()
+        self._channel: grpc.aio.Channel | None = None
+
+    async def __aenter__(self) -> Self:
+        self._channel = open_channel(self.address)
+        self._use(self._channel)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._channel is not None:
+            await self._channel.close(None)
+
+    def _use(self, channel: grpc.aio.Channel) -> None:
+        """Make the stubs; each group of calls makes its own."""
+
+    async def _call(
+        self, method: Callable[..., Awaitable[_Response]], request: _Request
+    ) -> _Response:
+        try:
+            return await method(request, timeout=self._deadline)
+        except grpc.aio.AioRpcError as error:
+            raise from_call(error, address=self.address) from None
