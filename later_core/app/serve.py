@@ -59,6 +59,7 @@ async def serve(
                 server = RpcServer(
                     listen=settings.listen,
                     instances=parts.instances,
+                    schedules=parts.schedules,
                     subscriptions=parts.subscriptions,
                     inventory=parts.inventory,
                     nodes=parts.nodes,

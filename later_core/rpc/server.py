@@ -24,11 +24,13 @@ from later_core.rpc.reflection import SERVICE_NAMES as REFLECTION_NAMES
 from later_core.rpc.reflection import add_reflection
 from later_core.rpc.servicers.admin import AdminServicer
 from later_core.rpc.servicers.instances import InstanceServicer
+from later_core.rpc.servicers.schedules import ScheduleServicer
 from later_core.rpc.servicers.tasks import TaskServicer
 from later_core.rpc.v1 import later_pb2, later_pb2_grpc
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
 from later_core.service.nodes import Nodes
+from later_core.service.schedules import Schedules
 from later_core.service.subscriptions import Subscriptions
 
 log = structlog.get_logger(__name__)
@@ -74,6 +76,7 @@ class RpcServer:
         *,
         listen: str,
         instances: Instances,
+        schedules: Schedules,
         subscriptions: Subscriptions,
         inventory: Inventory,
         nodes: Nodes,
@@ -83,6 +86,7 @@ class RpcServer:
     ) -> None:
         self._listen = listen
         self._instances = instances
+        self._schedules = schedules
         self._subscriptions = subscriptions
         self._inventory = inventory
         self._nodes = nodes
@@ -141,6 +145,9 @@ class RpcServer:
         )
         later_pb2_grpc.add_InstanceServiceServicer_to_server(
             InstanceServicer(instances=self._instances, subscriptions=self._subscriptions), server
+        )
+        later_pb2_grpc.add_ScheduleServiceServicer_to_server(
+            ScheduleServicer(schedules=self._schedules), server
         )
         later_pb2_grpc.add_TaskServiceServicer_to_server(
             TaskServicer(inventory=self._inventory), server

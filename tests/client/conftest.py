@@ -64,6 +64,7 @@ def serving(store: Store) -> Serving:
             server = RpcServer(
                 listen=listen,
                 instances=parts.instances,
+                schedules=parts.schedules,
                 subscriptions=parts.subscriptions,
                 inventory=parts.inventory,
                 nodes=parts.nodes,

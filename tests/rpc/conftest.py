@@ -29,6 +29,7 @@ from later_core.rpc.v1 import later_pb2_grpc
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
 from later_core.service.nodes import Nodes
+from later_core.service.schedules import Schedules
 from later_core.service.subscriptions import Subscriptions
 from later_core.stores.memory import MemoryStore
 from later_core.testing.store_contract.steps import moment_of
@@ -48,6 +49,7 @@ class Served:
     hub: Hub
     channel: grpc.aio.Channel
     instances: later_pb2_grpc.InstanceServiceStub
+    schedules: later_pb2_grpc.ScheduleServiceStub
     tasks: later_pb2_grpc.TaskServiceStub
     admin: later_pb2_grpc.AdminServiceStub
 
@@ -139,12 +141,16 @@ async def _serve(
         lease=lease,
         database_clock=database_clock,
     )
+    schedules = Schedules(
+        store=store, tasks=tasks, instances=services, database_clock=database_clock
+    )
     subscriptions = Subscriptions(store=store, hub=hub, clock=clock, database_clock=database_clock)
     async with asyncio.TaskGroup() as group, services:
         following = group.create_task(follower.run())
         server = RpcServer(
             listen=listen,
             instances=services,
+            schedules=schedules,
             subscriptions=subscriptions,
             inventory=inventory,
             nodes=Nodes(store=store),
@@ -157,6 +163,7 @@ async def _serve(
                 hub=hub,
                 channel=channel,
                 instances=later_pb2_grpc.InstanceServiceStub(channel),
+                schedules=later_pb2_grpc.ScheduleServiceStub(channel),
                 tasks=later_pb2_grpc.TaskServiceStub(channel),
                 admin=later_pb2_grpc.AdminServiceStub(channel),
             )

@@ -98,6 +98,89 @@ FILTER = [
     *rows("filter.labels", [{f"k{n}": "" for n in range(33)}], "filter.labels"),
     *rows("filter.schedule_id", [LONG, "\0"]),
 ]
+SCHEDULE_IDS = ["", "x" * 97, "a\0b", "a\nb"]
+ZONES = ["Europe/Pariss", "utc", "x" * 65, "\0"]
+NOTES = ["x" * 1025, "a\nb"]
+ETAGS = ["x" * 65, "\0"]
+
+
+def rule_rows(field, extra):
+    """What is wrong in any list of rules: (a rule, the path named below the list's first item)."""
+    wrong = [
+        ({}, extra),
+        ({"cron": {}}, "cron.expression"),
+        ({"cron": {"expression": "x" * 257}}, "cron.expression"),
+        ({"cron": {"expression": "* * *"}}, "cron.expression"),
+        ({"cron": {"expression": "0 0 31 2 *"}}, "cron.expression"),
+        ({"cron": {"expression": "@reboot"}}, "cron.expression"),
+        *(({"cron": {"expression": "@daily", "time_zone": z}}, "cron.time_zone") for z in ZONES),
+        ({"interval": {}}, "interval.every"),
+        *(({"interval": {"every": span}}, "interval.every") for span in TOO_SHORT_SPANS),
+        ({"interval": {"every": {"nanos": 999_999_999}}}, "interval.every"),
+        *(
+            ({"interval": {"every": {"seconds": 1}, "anchor": time}}, "interval.anchor")
+            for time in NOT_SCHEDULABLE
+        ),
+        ({"calendar": {}}, "calendar.rrule"),
+        ({"calendar": {"rrule": "x" * 513}}, "calendar.rrule"),
+        ({"calendar": {"rrule": "FREQ=NEVER"}}, "calendar.rrule"),
+        ({"calendar": {"rrule": "FREQ=DAILY;UNTIL=19990101T000000Z"}}, "calendar.rrule"),
+        *(
+            ({"calendar": {"rrule": "FREQ=DAILY", "dtstart": time}}, "calendar.dtstart")
+            for time in NOT_SCHEDULABLE
+        ),
+        *(
+            ({"calendar": {"rrule": "FREQ=DAILY", "time_zone": z}}, "calendar.time_zone")
+            for z in ZONES
+        ),
+        ({"times": {}}, "times.times"),
+        ({"times": {"times": [{}] * 1001}}, "times.times"),
+        *(({"times": {"times": [{}, time]}}, "times.times[1]") for time in NOT_SCHEDULABLE),
+    ]
+    return [Wrong(field, [rule], f"{field}[0].{path}") for rule, path in wrong]
+
+
+DATES = [
+    ({}, "dates"),
+    ({"dates": ["2030-01-01"] * 1001}, "dates"),
+    *(({"dates": ["2030-01-01", day]}, "dates[1]") for day in ["", "x", "2030-02-30", "2030-1-1"]),
+    ({"dates": ["1969-12-31"]}, "dates"),
+    *(({"dates": ["2030-01-01"], "time_zone": z}, "time_zone") for z in ZONES),
+]
+DAILY = {"cron": {"expression": "@daily"}}
+SPEC = [
+    *(
+        Wrong(f"spec.{row.field}", row.value, f"spec.{row.named}")
+        for row in CREATE
+        if row.field not in ("id", "execution_time", "delay") and row.value != ""
+    ),
+    *rows("spec.rules", [[], [DAILY] * 33]),
+    *rule_rows("spec.rules", "rule"),
+    *rows("spec.exclusions", [[DAILY] * 33]),
+    *rule_rows("spec.exclusions", "exclusion"),
+    *(
+        Wrong("spec.exclusions", [{"dates": dates}], f"spec.exclusions[0].dates.{path}")
+        for dates, path in DATES
+    ),
+    *rows("spec.time_zone", ZONES),
+    *rows("spec.start_time", NOT_SCHEDULABLE),
+    *rows("spec.end_time", NOT_SCHEDULABLE),
+    *rows("spec.end_time", [{"seconds": 1}]),
+    *rows("spec.max_runs", [-1, -(2**31)]),
+    *rows("spec.jitter", NEGATIVE_SPANS),
+    *rows("spec.overlap", [6, -1, 2**31 - 1]),
+    *rows("spec.catch_up", [4, -1, 2**31 - 1]),
+    *rows("spec.catchup_window", TOO_SHORT_SPANS),
+]
+STORED_SPEC = [*SPEC, *rows("spec.task", [""])]
+LISTED = [
+    *rows("page_size", [-1, 1001, 2**31 - 1]),
+    *rows("page_token", ["x", "x" * 1025, "ä", "\0", "MTcuaWQ="]),
+]
+
+#: Fields of which every value is right.
+FREE = {"spec.pause_on_failure", "is_paused", "filter.is_paused"}
+
 BATCH = rows("requests", [[], [{}] * 1001])
 
 TABLE = {
@@ -107,8 +190,8 @@ TABLE = {
     "GetInstance": rows("id", IDS),
     "ListInstances": [
         *FILTER,
-        *rows("page_size", [-1, 1001, 2**31 - 1]),
-        *rows("page_token", ["x", "x" * 1025, "ä", "\0", "MTcuaWQ="]),
+        *LISTED,
+        *rows("page_token", ["c2NoZWR1bGUuaWQ"]),
     ],
     "AbortInstance": rows("id", IDS),
     "RescheduleInstance": [*rows("id", IDS), *DUE, *rows("revision", [-1, -(2**63)])],
@@ -117,6 +200,38 @@ TABLE = {
         *FILTER,
         *rows("resume_token", ["x", "x" * 4097, "ä", "\0"]),
         *rows("include_existing", [True]),
+    ],
+    "CreateSchedule": [
+        *rows("id", ["x" * 97, "-a", "a b", "ä", "a@b", "a\0"]),
+        *STORED_SPEC,
+        *rows("pause_note", NOTES),
+    ],
+    "GetSchedule": rows("id", SCHEDULE_IDS),
+    "ListSchedules": [
+        *(row for row in FILTER if row.field in ("filter.tasks", "filter.labels")),
+        *LISTED,
+        *rows("page_token", ["MTcuaWQ"]),
+    ],
+    "UpdateSchedule": [*rows("id", SCHEDULE_IDS), *STORED_SPEC, *rows("etag", ETAGS)],
+    "DeleteSchedule": [*rows("id", SCHEDULE_IDS), *rows("etag", ETAGS)],
+    "PauseSchedule": [*rows("id", SCHEDULE_IDS), *rows("note", NOTES)],
+    "ResumeSchedule": [*rows("id", SCHEDULE_IDS), *rows("note", NOTES)],
+    "TriggerSchedule": [
+        *rows("id", SCHEDULE_IDS),
+        *rows("request_id", ["x" * 25, "-a", "a b", "a@b", "a\0"]),
+    ],
+    "BackfillSchedule": [
+        *rows("id", SCHEDULE_IDS),
+        *rows("start_time", NOT_SCHEDULABLE),
+        *rows("end_time", NOT_SCHEDULABLE),
+        *rows("end_time", [{"seconds": 1}]),
+        *rows("limit", [-1, 1001, 2**31 - 1]),
+    ],
+    "PreviewSchedule": [
+        *rows("id", SCHEDULE_IDS),
+        *SPEC,
+        *rows("after", NOT_SCHEDULABLE),
+        *rows("count", [-1, 1001, 2**31 - 1]),
     ],
     "ListTasks": [],
     "GetTask": rows("name", ["", LONG, "a\0b"]),
@@ -138,6 +253,15 @@ RIGHT = {
     "RescheduleInstance": {"id": "a", "execution_time": {"seconds": 1}},
     "RetryInstance": {"id": "a"},
     "GetTask": {"name": "echo"},
+    "CreateSchedule": {"spec": {"task": "echo", "rules": [DAILY]}},
+    "GetSchedule": {"id": "a"},
+    "UpdateSchedule": {"id": "a", "spec": {"task": "echo", "rules": [DAILY]}},
+    "DeleteSchedule": {"id": "a"},
+    "PauseSchedule": {"id": "a"},
+    "ResumeSchedule": {"id": "a"},
+    "TriggerSchedule": {"id": "a"},
+    "BackfillSchedule": {"id": "a", "start_time": {"seconds": 1}, "end_time": {"seconds": 2}},
+    "PreviewSchedule": {"spec": {"rules": [DAILY]}},
 }
 
 
@@ -163,7 +287,8 @@ def leaves(message, prefix=""):
 
 @pytest.mark.parametrize("method", methods())
 def test_the_table_has_every_field_of_every_request(method):
-    assert {row.field for row in TABLE[method]} == set(leaves(methods()[method].input_type))
+    fields = set(leaves(methods()[method].input_type))
+    assert {row.field for row in TABLE[method]} == fields - FREE
 
 
 def filled(method, row):
@@ -173,8 +298,12 @@ def filled(method, row):
         fields["resume_token"] = "token"
     if row.field == "filter.end_time":
         put(request, "filter.start_time", {"seconds": 1})
+    if row.field == "spec.end_time":
+        fields["spec.start_time"] = {"seconds": 1}
     for name, value in fields.items():
         put(request, name, value)
+    if row.field in ("spec.rules", "spec.task"):
+        request.spec.ClearField(row.field.removeprefix("spec."))
     put(request, row.field, row.value)
     return request
 
@@ -186,10 +315,10 @@ def put(message, path, value):
     field: FieldDescriptor = message.DESCRIPTOR.fields_by_name[name]
     if name == "json":
         message.json.update(value)
-    elif name == "requests":
-        message.requests.extend(pb.CreateInstanceRequest(**item) for item in value)
     elif field.message_type is not None and field.message_type.GetOptions().map_entry:
         getattr(message, name).update(value)
+    elif field.is_repeated and field.message_type is not None:
+        getattr(message, name).extend(field.message_type._concrete_class(**item) for item in value)
     elif field.is_repeated:
         getattr(message, name).extend(value)
     elif field.message_type is not None:
@@ -200,7 +329,7 @@ def put(message, path, value):
 
 async def call(served, method, request):
     """Call the method once; streams until their first response."""
-    for stub in (served.instances, served.tasks, served.admin):
+    for stub in (served.instances, served.schedules, served.tasks, served.admin):
         if hasattr(stub, method):
             break
     descriptor = methods()[method]

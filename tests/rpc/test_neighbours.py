@@ -16,6 +16,7 @@ from later_core.rpc.v1 import later_pb2 as pb
 
 SERVICES = {
     "later.v1.InstanceService",
+    "later.v1.ScheduleService",
     "later.v1.TaskService",
     "later.v1.AdminService",
     "grpc.health.v1.Health",

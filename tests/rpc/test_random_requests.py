@@ -103,11 +103,24 @@ def mended(message):
         except InvalidRequest as error:
             for violation in error.violations:
                 field = re.match(r"\w+", violation.field)[0]
-                if field in copy.DESCRIPTOR.fields_by_name:
+                if field in copy.DESCRIPTOR.fields_by_name and field != "spec":
                     copy.ClearField(field)
+                if field == "spec":
+                    mend_spec(copy.spec, violation.field)
+                if field in ("start_time", "end_time"):
+                    copy.start_time.seconds, copy.end_time.seconds = 1, 2
                 if field in ("task", "id", "name"):
                     setattr(copy, field, "echo")
     return copy
+
+
+def mend_spec(spec, path):
+    """Without the field that is refused, and with what every spec needs."""
+    spec.task = "echo"
+    if field := re.match(r"spec\.(\w+)", path):
+        spec.ClearField(field[1])
+    if not spec.rules:
+        spec.rules.add().cron.expression = "*/5 * * * *"
 
 
 async def unary_codes(method, requests):
@@ -140,7 +153,7 @@ async def stream_codes(method, requests):
 
 
 async def codes(served, descriptor, requests):
-    stubs = (served.instances, served.tasks, served.admin)
+    stubs = (served.instances, served.schedules, served.tasks, served.admin)
     method = next(m for stub in stubs if (m := getattr(stub, descriptor.name, None)))
     found = stream_codes if descriptor.client_streaming else unary_codes
     return {code async for code in found(method, requests)}
