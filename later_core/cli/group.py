@@ -19,6 +19,7 @@ _COMMANDS = {
     "reschedule": ("later_core.cli.instances", "Move a pending instance to another time."),
     "retry": ("later_core.cli.instances", "Run an ended instance again."),
     "watch": ("later_core.cli.watch", "Follow the changes of instances as they happen."),
+    "schedules": ("later_core.cli.schedules.group", "Run tasks again and again: rules and runs."),
     "plugins": ("later_core.cli.inspect", "List the installed plugins; needs no server."),
     "stats": ("later_core.cli.inspect", "Show counts, lateness and load of a server."),
     "nodes": ("later_core.cli.nodes", "List the nodes that share the database."),

@@ -102,7 +102,7 @@ def _set_address(ctx: click.Context, _: click.Parameter, value: str | None) -> N
 
 def server_options(command: _F) -> _F:
     """``--json`` and, as people write it behind the command too, ``--address``."""
-    return _all(
+    return all_of(
         command,
         json_option,
         click.option(
@@ -117,7 +117,7 @@ def server_options(command: _F) -> _F:
 
 def due_options(command: _F) -> _F:
     """``--at`` and ``--in``; ``due`` reads them."""
-    return _all(
+    return all_of(
         command,
         click.option("--at", type=_WHEN, metavar="TIME", help=f"When it is due: {_TIME_HELP}."),
         duration_option("--in", "in_", help="How long from now it is due: 30s, 1h30m."),
@@ -143,7 +143,7 @@ def due(at: When | None, in_: timedelta | None) -> Due:
 
 def filter_options(command: _F) -> _F:
     """The conditions on instances; ``build_filter`` reads them."""
-    return _all(
+    return all_of(
         command,
         click.option(
             "--state",
@@ -180,5 +180,6 @@ def build_filter(conditions: dict[str, Any]) -> Filter:
     )
 
 
-def _all(command: _F, *options: Callable[[_F], _F]) -> _F:
+def all_of(command: _F, *options: Callable[[_F], _F]) -> _F:
+    """The command with these options, which its help shows in this order."""
     return reduce(lambda decorated, option: option(decorated), reversed(options), command)

@@ -90,6 +90,11 @@ def print_table(
     _print(table, narrowest=whole - max(0, longest - _PROSE) if prose else whole)
 
 
+def print_grid(table: Table) -> None:
+    """A table that was drawn elsewhere; in a narrow terminal its cells are broken over lines."""
+    _print(table)
+
+
 def print_details(pairs: Iterable[tuple[str, str | Text]]) -> None:
     """Names and values, one pair a line; pairs without a value are left out."""
     table = Table.grid(padding=(0, 2))

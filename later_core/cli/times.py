@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from later_core.model.duration import parse_duration
 from later_core.model.instant import EARLIEST, LATEST
 from later_core.model.limits import DURATION_MAX
+from later_core.model.recurrence.wall import to_instant
 
 #: An instant, or so long from now.
 When = datetime | timedelta
@@ -26,10 +28,11 @@ _WORD_OR_CLOCK = re.compile(r"[a-z]{3}|^\d{1,2}:\d\d", re.IGNORECASE)
 _LETTERS = ("ms", "s", "m", "h", "d", "w")
 
 
-def parse_when(text: str, now: datetime) -> When:
+def parse_when(text: str, now: datetime, zone: ZoneInfo | None = None) -> When:
     """What a person means by ``text``: ``now``, ``in 5 minutes``, ``5m``, ISO 8601, ``tomorrow 09:00``.
 
-    A time without a zone is local time. Raises ValueError with one line that says what is accepted.
+    A time without a zone of its own is in ``zone``, else local time. Raises ValueError with one line
+    that says what is accepted.
     """
     text = text.strip()
     if text.lower() == "now":
@@ -37,18 +40,19 @@ def parse_when(text: str, now: datetime) -> When:
     from_now = _parse_from_now(text)
     if from_now is not None:
         return from_now
-    instant = _parse_iso(text) or _parse_words(text, now)
+    instant = _parse_iso(text) or _parse_words(text, now.astimezone(zone))
     if instant is None:
         raise ValueError(
             f"{text!r} is not a time; write ISO 8601 (2030-01-31T09:00:00Z),"
-            " 'in 5 minutes', '5m' or 'tomorrow 09:00' (without a zone: local time)"
+            " 'in 5 minutes', '5m' or 'tomorrow 09:00' (without a zone:"
+            f" {'local time' if zone is None else zone.key})"
         )
-    return _in_range(text, instant)
+    return _in_range(text, instant, zone)
 
 
-def parse_instant(text: str, now: datetime) -> datetime:
+def parse_instant(text: str, now: datetime, zone: ZoneInfo | None = None) -> datetime:
     """As ``parse_when``, with so long from now counted by this machine's clock: for filters."""
-    when = parse_when(text, now)
+    when = parse_when(text, now, zone)
     return when if isinstance(when, datetime) else now + when
 
 
@@ -84,14 +88,16 @@ def _parse_words(text: str, now: datetime) -> datetime | None:
         text,
         languages=["en"],
         settings={
-            "RELATIVE_BASE": now.astimezone().replace(tzinfo=None),
+            "RELATIVE_BASE": now.replace(tzinfo=None),
             "PREFER_DATES_FROM": "future",
         },
     )
 
 
-def _in_range(text: str, instant: datetime) -> datetime:
+def _in_range(text: str, instant: datetime, zone: ZoneInfo | None) -> datetime:
     try:
+        if zone is not None and instant.tzinfo is None:
+            instant = to_instant(instant, zone)
         instant = instant.astimezone(UTC)
     except (OverflowError, ValueError):
         instant = LATEST

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -98,10 +99,42 @@ def test_a_filter_counts_from_this_machines_now():
     assert parse_instant("5m", NOW) == NOW + timedelta(minutes=5)
 
 
-@given(st.text(max_size=40))
-def test_any_text_is_a_time_or_refused(text: str):
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2030-07-01T09:00", "2030-07-01T07:00:00Z"),
+        ("2030-01-01", "2029-12-31T23:00:00Z"),
+        ("2030-07-01T09:00Z", "2030-07-01T09:00:00Z"),
+        ("2030-07-01T09:00+05:00", "2030-07-01T04:00:00Z"),
+        # Neither 02:30 exists on the day of the gap nor is it once on that of the fold.
+        ("2030-03-31T02:30", "2030-03-31T01:00:00Z"),
+        ("2030-10-27T02:30", "2030-10-27T00:30:00Z"),
+        ("tomorrow 09:00", None),
+    ],
+)
+def test_a_time_without_a_zone_is_in_the_one_that_is_given(text: str, expected: str | None):
+    paris = ZoneInfo("Europe/Paris")
+    found = parse_when(text, NOW, paris)
+    assert isinstance(found, datetime)
+    if expected is None:
+        local = found.astimezone(paris)
+        assert (local.hour, local.minute) == (9, 0)
+        assert local.date() == NOW.astimezone(paris).date() + timedelta(days=1)
+    else:
+        assert found == datetime.fromisoformat(expected)
+
+
+def test_the_zone_is_named_where_a_time_is_not_understood():
+    with pytest.raises(ValueError, match="without a zone: Europe/Paris"):
+        parse_when("someday", NOW, ZoneInfo("Europe/Paris"))
+
+
+@given(
+    st.text(max_size=40), st.sampled_from([None, ZoneInfo("Europe/Paris"), ZoneInfo("Asia/Tokyo")])
+)
+def test_any_text_is_a_time_or_refused(text: str, zone: ZoneInfo | None):
     try:
-        when = parse_when(text, NOW)
+        when = parse_when(text, NOW, zone)
     except ValueError:
         return
     assert isinstance(when, timedelta) or EARLIEST <= when < LATEST

@@ -8,7 +8,7 @@ import pytest
 
 COMMANDS = [
     "serve", "create", "get", "list", "abort", "reschedule", "retry", "watch",
-    "plugins", "stats", "settings", "demo", "completion",
+    "plugins", "stats", "settings", "demo", "completion", "schedules",
 ]  # fmt: skip
 #: A port that nobody listens on (tcpmux; no test runs one).
 NOBODY = "127.0.0.1:1"

@@ -1,0 +1,1 @@
+"""``later schedules``: what people type about schedules."""
