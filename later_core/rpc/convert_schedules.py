@@ -127,6 +127,8 @@ def to_schedule(schedule: Schedule) -> pb.Schedule:
             planned_until=to_timestamp(progress.planned_until),
             runs=progress.runs,
             missed=progress.missed,
+            skipped=progress.skipped,
+            waiting=[to_timestamp(time) for time in progress.waiting],
         ),
         create_time=to_timestamp(schedule.create_time),
         update_time=to_timestamp(schedule.update_time),
@@ -139,7 +141,7 @@ def to_schedule(schedule: Schedule) -> pb.Schedule:
 
 
 def from_schedule(message: pb.Schedule) -> Schedule:
-    """The schedule that a server sent."""
+    """The schedule that a server sent (what is for planners alone stays with the server)."""
     progress = message.progress
     return Schedule(
         id=message.id,
@@ -153,6 +155,8 @@ def from_schedule(message: pb.Schedule) -> Schedule:
             ),
             runs=progress.runs,
             missed=progress.missed,
+            skipped=progress.skipped,
+            waiting=tuple(from_timestamp(time, "waiting") for time in progress.waiting),
         ),
         create_time=from_timestamp(message.create_time, "create_time"),
         update_time=from_timestamp(message.update_time, "update_time"),

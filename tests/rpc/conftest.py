@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from later_core.engine.follower import Follower
 from later_core.local.database_clock import DatabaseClock
+from later_core.local.doorbell import Doorbell
 from later_core.local.hub import Hub
 from later_core.local.intake import Intake
 from later_core.local.lateness import LatenessRecord
@@ -29,9 +30,11 @@ from later_core.rpc.v1 import later_pb2_grpc
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
 from later_core.service.nodes import Nodes
+from later_core.service.schedule_runs import ScheduleRuns
 from later_core.service.schedules import Schedules
 from later_core.service.subscriptions import Subscriptions
 from later_core.stores.memory import MemoryStore
+from later_core.stores.mongo.store import MongoStore
 from later_core.testing.store_contract.steps import moment_of
 from later_core.testing.tasks import GivenTasks, RecordingTask
 
@@ -128,24 +131,33 @@ async def _serve(
         version="1.2.3",
         started_at=clock.now(),
     )
+    intake = Intake(
+        window=window, membership=Membership(tasks=tasks.names()), database_clock=database_clock
+    )
     services = Instances(
         store=store,
         tasks=tasks,
         window=window,
-        intake=Intake(
-            window=window,
-            membership=Membership(tasks=tasks.names()),
-            database_clock=database_clock,
-        ),
+        intake=intake,
         runs=runs,
         lease=lease,
         database_clock=database_clock,
     )
     schedules = Schedules(
-        store=store, tasks=tasks, instances=services, database_clock=database_clock
+        store=store,
+        tasks=tasks,
+        runs=ScheduleRuns(
+            store=store,
+            instances=services,
+            window=window,
+            intake=intake,
+            database_clock=database_clock,
+        ),
+        doorbell=Doorbell(),
+        database_clock=database_clock,
     )
     subscriptions = Subscriptions(store=store, hub=hub, clock=clock, database_clock=database_clock)
-    async with asyncio.TaskGroup() as group, services:
+    async with asyncio.TaskGroup() as group, services, schedules:
         following = group.create_task(follower.run())
         server = RpcServer(
             listen=listen,
@@ -174,3 +186,26 @@ async def _serve(
 def serve() -> Callable[..., AbstractAsyncContextManager[Served]]:
     """``async with serve() as served``: one server for the length of the block."""
     return _serve
+
+
+@pytest.fixture
+def store_in(
+    request: pytest.FixtureRequest,
+) -> Callable[[str], AbstractAsyncContextManager[Store]]:
+    """``async with store_in("mongodb") as store``: an empty store, there or in ``memory``."""
+
+    @asynccontextmanager
+    async def open_store(place: str) -> AsyncIterator[Store]:
+        clock = SystemClock()
+        if place == "memory":
+            yield MemoryStore(clock=clock)
+            return
+        async with MongoStore(
+            uri=request.getfixturevalue("mongodb_uri"),
+            database=request.getfixturevalue("database"),
+            retention=timedelta(days=7),
+            clock=clock,
+        ) as store:
+            yield store
+
+    return open_store

@@ -99,6 +99,8 @@ SCHEDULE = st.builds(
         next_time=st.none() | INSTANT,
         runs=st.integers(0, 2**62),
         missed=st.integers(0, 2**62),
+        skipped=st.integers(0, 2**62),
+        waiting=st.lists(INSTANT, max_size=3).map(tuple),
     ),
     create_time=INSTANT,
     update_time=INSTANT,

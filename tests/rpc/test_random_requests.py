@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager
-from datetime import timedelta
 
 import grpc
 import pytest
@@ -13,11 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from later_core.errors import InvalidRequest
-from later_core.ports.clock import SystemClock
 from later_core.rpc.v1 import later_pb2 as pb
 from later_core.rpc.validation import check
-from later_core.stores.memory import MemoryStore
-from later_core.stores.mongo.store import MongoStore
 
 METHODS = [
     method for service in pb.DESCRIPTOR.services_by_name.values() for method in service.methods
@@ -159,24 +154,9 @@ async def codes(served, descriptor, requests):
     return {code async for code in found(method, requests)}
 
 
-@asynccontextmanager
-async def store_in(place, request):
-    clock = SystemClock()
-    if place == "memory":
-        yield MemoryStore(clock=clock)
-        return
-    async with MongoStore(
-        uri=request.getfixturevalue("mongodb_uri"),
-        database=request.getfixturevalue("database"),
-        retention=timedelta(days=7),
-        clock=clock,
-    ) as store:
-        yield store
-
-
 @pytest.mark.parametrize("place", ["memory", "mongodb"])
 @pytest.mark.parametrize("descriptor", METHODS, ids=lambda method: method.name)
-async def test_no_request_is_answered_with_an_internal_error(serve, request, descriptor, place):
+async def test_no_request_is_answered_with_an_internal_error(serve, store_in, descriptor, place):
     drawn = []
 
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -185,6 +165,6 @@ async def test_no_request_is_answered_with_an_internal_error(serve, request, des
         drawn.extend([message, mended(message)])
 
     draw()
-    async with store_in(place, request) as store, serve(store) as served:
+    async with store_in(place) as store, serve(store) as served:
         await served.instances.CreateInstance(pb.CreateInstanceRequest(task="echo", id="a"))
         assert await codes(served, descriptor, drawn) <= EXPECTED

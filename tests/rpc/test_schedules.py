@@ -1,4 +1,4 @@
-"""ScheduleService over a real channel, on the reference store."""
+"""ScheduleService over a real channel, on the reference store and on MongoDB."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ from later_core.rpc.v1 import later_pb2 as pb
 DAILY = {"rules": [{"cron": {"expression": "0 9 * * *"}}], "time_zone": "Europe/Paris"}
 
 
-@pytest.fixture
-async def served(serve: Callable[..., AbstractAsyncContextManager[Any]]) -> AsyncIterator[Any]:
-    async with serve() as served:
+Opened = Callable[..., AbstractAsyncContextManager[Any]]
+
+
+@pytest.fixture(params=["memory", "mongodb"])
+async def served(
+    serve: Opened, store_in: Opened, request: pytest.FixtureRequest
+) -> AsyncIterator[Any]:
+    async with store_in(request.param) as store, serve(store) as served:
         yield served
 
 

@@ -71,7 +71,7 @@ def test_a_token_that_was_tampered_with_is_refused(token):
         from_page_token(token)
 
 
-@given(IDS.filter(lambda id: len(id) <= 96))
+@given(IDS.filter(lambda text: len(text) <= 96))
 def test_a_place_among_schedules_comes_back_as_it_went(id):
     assert from_schedule_token(to_schedule_token(id)) == id
 

@@ -1462,10 +1462,14 @@ class ScheduleProgress(message.Message):
     NEXT_TIME_FIELD_NUMBER: builtins.int
     RUNS_FIELD_NUMBER: builtins.int
     MISSED_FIELD_NUMBER: builtins.int
+    SKIPPED_FIELD_NUMBER: builtins.int
+    WAITING_FIELD_NUMBER: builtins.int
     runs: builtins.int
     """Instances planned by the rules; what was triggered or backfilled is not among them."""
     missed: builtins.int
     """Times that passed while nobody planned and were not made up for."""
+    skipped: builtins.int
+    """Times at which it did not run since an earlier run had not ended."""
     @builtins.property
     def planned_until(self) -> timestamp_pb2.Timestamp:
         """Every nominal time up to and including this one has its instance or was passed over."""
@@ -1474,6 +1478,10 @@ class ScheduleProgress(message.Message):
     def next_time(self) -> timestamp_pb2.Timestamp:
         """Before this there is nothing more to plan; unset: nothing ever."""
 
+    @builtins.property
+    def waiting(self) -> containers.RepeatedCompositeFieldContainer[timestamp_pb2.Timestamp]:
+        """Nominal times that wait for the end of an earlier run, in order."""
+
     def __init__(
         self,
         *,
@@ -1481,10 +1489,12 @@ class ScheduleProgress(message.Message):
         next_time: timestamp_pb2.Timestamp | None = ...,
         runs: builtins.int = ...,
         missed: builtins.int = ...,
+        skipped: builtins.int = ...,
+        waiting: abc.Iterable[timestamp_pb2.Timestamp] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["next_time", b"next_time", "planned_until", b"planned_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["missed", b"missed", "next_time", b"next_time", "planned_until", b"planned_until", "runs", b"runs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["missed", b"missed", "next_time", b"next_time", "planned_until", b"planned_until", "runs", b"runs", "skipped", b"skipped", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
