@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 SERVICE = "later.v1.InstanceService"
+SCHEDULES = "later.v1.ScheduleService"
 
 
 class Grpcurl:
@@ -33,9 +34,9 @@ class Grpcurl:
         assert process.returncode == code, errors.decode()
         return (output or errors).decode()
 
-    async def call(self, method: str, data: Any) -> Any:
-        """The answer of a method of InstanceService."""
-        return json.loads(await self.text(f"{SERVICE}/{method}", data=data))
+    async def call(self, method: str, data: Any, *, service: str = SERVICE) -> Any:
+        """The answer of a method."""
+        return json.loads(await self.text(f"{service}/{method}", data=data))
 
     @asynccontextmanager
     async def stream(self, method: str, data: Any) -> AsyncIterator[AsyncIterator[Any]]:
@@ -81,6 +82,7 @@ async def test_reflection_lists_and_describes_the_services(run: Grpcurl) -> None
     services = (await run.text("list")).split()
     assert {
         SERVICE,
+        SCHEDULES,
         "later.v1.TaskService",
         "later.v1.AdminService",
         "grpc.health.v1.Health",
@@ -131,3 +133,68 @@ async def test_a_wrong_request_is_answered_by_a_status_that_names_the_field(run:
     assert "task" in refused
     missing = await run.text(f"{SERVICE}/GetInstance", data={"id": "nobody"}, code=69)
     assert "NotFound" in missing
+
+
+async def test_a_schedule_from_its_preview_to_its_end(run: Grpcurl) -> None:
+    async def call(method: str, **data: Any) -> Any:
+        return await run.call(f"{method}Schedule", data, service=SCHEDULES)
+
+    spec = {
+        "task": "echo",
+        "json": {"message": "hi"},
+        "rules": [{"cron": {"expression": "*/5 9-17 * * MON-FRI"}}],
+        "exclusions": [{"dates": {"dates": ["2026-05-01"]}}],
+        "time_zone": "Europe/Paris",
+    }
+    preview = await call("Preview", spec=spec, after="2026-04-30T15:50:00Z", count=2)
+    assert preview["times"] == ["2026-04-30T15:55:00Z", "2026-05-04T07:00:00Z"]
+
+    created = await call("Create", id="tick", spec=spec)
+    assert created["schedule"]["spec"]["overlap"] == "OVERLAP_SKIP"
+    again = await call("Create", id="tick", spec=spec)
+    assert again["schedule"]["etag"] == created["schedule"]["etag"]
+
+    paused = await call("Pause", id="tick", note="holiday")
+    assert paused["schedule"]["pause_note"] == "holiday"
+    assert "next_times" not in await call("Get", id="tick")
+    resumed = await call("Resume", id="tick")
+    assert "is_paused" not in resumed["schedule"]
+    assert len((await call("Get", id="tick"))["next_times"]) == 5
+
+    triggered = await call("Trigger", id="tick", request_id="by-hand")
+    assert triggered["instance"]["id"] == "tick@manual-by-hand"
+    got = {"id": "tick@manual-by-hand"}
+    ended = await until(lambda: run.call("GetInstance", got), "STATE_SUCCEEDED")
+    assert ended["schedule_id"] == "tick"
+
+    # What Get answers, changed, is what Update takes.
+    listed = await call("Get", id="tick")
+    changed = listed["schedule"]["spec"] | {"time_zone": "Asia/Tokyo"}
+    updated = await call("Update", id="tick", spec=changed, etag=listed["schedule"]["etag"])
+    assert updated["schedule"]["spec"]["time_zone"] == "Asia/Tokyo"
+
+    await call("Delete", id="tick")
+    missing = await run.text(f"{SCHEDULES}/GetSchedule", data={"id": "tick"}, code=69)
+    assert "NotFound" in missing
+
+
+async def test_a_schedule_fires_by_itself(run: Grpcurl) -> None:
+    spec = {"task": "echo", "json": {"message": "hi"}, "max_runs": 2}
+    rules = [{"interval": {"every": "1s"}}]
+    data = {"id": "soon", "spec": spec | {"rules": rules}}
+    await run.call("CreateSchedule", data, service=SCHEDULES)
+
+    async def counts() -> dict[str, int]:
+        listed = await run.call("GetSchedule", {"id": "soon"}, service=SCHEDULES)
+        return {row["state"]: int(row.get("count", 0)) for row in listed["states"]}
+
+    async with asyncio.timeout(30):
+        while (found := await counts())["STATE_SUCCEEDED"] < 2:
+            pass
+    assert sum(found.values()) == 2
+
+
+async def test_a_wrong_rule_is_named_by_its_path(run: Grpcurl) -> None:
+    wrong = {"task": "echo", "rules": [{"cron": {"expression": "61 * * * *"}}]}
+    refused = await run.text(f"{SCHEDULES}/CreateSchedule", data={"spec": wrong}, code=67)
+    assert "spec.rules[0].cron.expression" in refused
