@@ -69,7 +69,8 @@ class FakeClock(TimerClock):
     quiet_turns = 3
 
     def __init__(self, start: datetime = datetime(2030, 1, 1, tzinfo=UTC)) -> None:
-        self._start = start
+        # In UTC: in another zone, time that is added would be that of its clocks.
+        self._start = start.astimezone(UTC)
         # Whole microseconds: what is added up in floats would drift.
         self._elapsed_us = 0
         self._timers: list[Timer] = []
@@ -109,6 +110,25 @@ class FakeClock(TimerClock):
             await self.settle()
         self._elapsed_us = max(self._elapsed_us, target_us)
         await self.settle()
+
+    async def jump(self, seconds: float) -> None:
+        """Let so much time pass at once, with nobody looking, as when a machine is asleep.
+
+        Who should have woken on the way wakes at the end, in order of time. Returns once everything
+        that it set off has come to rest.
+
+        Raises:
+            RuntimeError: the event loop does not come to rest.
+
+        """
+        await self.settle()
+        self._elapsed_us += _to_microseconds(seconds)
+        await self.advance(0)
+
+    def waits(self) -> list[float]:
+        """How many seconds each sleeper still sleeps, the first to wake first."""
+        left = sorted(timer.due_us for timer in self._timers if not timer.is_cancelled)
+        return [(due_us - self._elapsed_us) / 1_000_000 for due_us in left]
 
     async def settle(self) -> None:
         """Let the event loop run until it is quiet, while no time passes.

@@ -44,3 +44,17 @@ def test_the_page_shows_the_files_of_the_example(example: Path, root: Path):
     for file in ("pyproject.toml", "src/later_plugin_webhook/__init__.py", "tests/test_webhook.py"):
         assert f"literalinclude}} examples/later-plugin-webhook/{file}\n" in page
         assert (example / file).exists()
+
+
+def test_the_example_of_time_travel_passes(root: Path, tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--quiet", "-c", os.devnull, "-p", "no:cacheprovider",
+         "--basetemp", tmp_path / "pytest", root / "docs" / "examples" / "test_time_travel.py"],
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # noqa: TID251 - for a child
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -193,3 +194,29 @@ def test_nobody_ever_wakes_early_or_out_of_turn(naps: list[float]) -> None:
         assert woken == sorted(woken)
 
     asyncio.run(scenario())
+
+
+async def test_time_that_passes_is_elapsed_time_wherever_the_clock_began():
+    begin = datetime(2030, 3, 31, 0, 30, tzinfo=ZoneInfo("Europe/Paris"))
+    clock = FakeClock(begin)
+    await clock.advance(4 * 3600)
+    assert clock.now() - begin.astimezone(UTC) == timedelta(hours=4)
+
+
+async def test_who_should_have_woken_during_a_jump_wakes_at_its_end_in_order():
+    clock = FakeClock()
+    woken = []
+
+    async def sleeper(seconds: float) -> None:
+        await clock.sleep(seconds)
+        woken.append((seconds, clock.monotonic()))
+
+    async with asyncio.TaskGroup() as group:
+        for seconds in (30, 10, 61):
+            group.create_task(sleeper(seconds))
+        await clock.settle()
+        assert clock.waits() == [10, 30, 61]
+        await clock.jump(60)
+        assert woken == [(10, 60), (30, 60)]
+        assert clock.waits() == [1]
+        await clock.advance(1)
