@@ -160,6 +160,15 @@ async def test_wrong_parameters_fail_for_good_with_a_reason(
     assert complaint in str(error)
 
 
+@pytest.mark.parametrize(("cwd", "place"), [("~", ""), ("~/in", "/in")])
+async def test_a_tilde_begins_at_the_home_of_the_command(
+    context: MakeContext, tmp_path: Path, cwd: str, place: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    order = {"command": "pwd", "env": {"HOME": str(tmp_path)}, "cwd": cwd}
+    assert (await run(context(json.dumps(order).encode())))["stdout"] == f"{tmp_path}{place}\n"
+
+
 async def test_a_missing_directory_is_named(context: MakeContext, tmp_path: Path) -> None:
     order = {"command": "ls", "cwd": str(tmp_path / "absent")}
     error = await fail(context(json.dumps(order).encode()))

@@ -60,11 +60,12 @@ class Bash(Task):
                 is_final=True,
             )
         order = read_order(context.parameters)
+        environment = _environment(context) | dict(order.env)
         try:
             finished = await run_command(
                 order.command,
-                env=_environment(context) | dict(order.env),
-                cwd=order.cwd,
+                env=environment,
+                cwd=_directory(order.cwd, environment),
                 stdin=order.stdin.encode(),
             )
         except OSError as error:
@@ -133,6 +134,13 @@ def _environment(context: Context) -> dict[str, str]:
         "LATER_INSTANCE_ID": context.instance.id,
         "LATER_ATTEMPT": str(context.attempt),
     }
+
+
+def _directory(cwd: str | None, environment: Mapping[str, str]) -> str | None:
+    """Where the command starts; ``~`` in front is its home directory, as cron has it."""
+    if cwd is not None and (cwd == "~" or cwd.startswith("~/")):
+        return environment.get("HOME", "~") + cwd[1:]
+    return cwd
 
 
 def _not_started(error: OSError) -> TaskError:
