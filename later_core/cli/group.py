@@ -25,6 +25,7 @@ _COMMANDS = {
     "nodes": ("later_core.cli.nodes", "List the nodes that share the database."),
     "drain": ("later_core.cli.nodes", "Ask a node to leave its work to the others."),
     "settings": ("later_core.cli.inspect", "Show every setting and where its value comes from."),
+    "crontab": ("later_core.cli.crontab.commands", "Move from cron to Later, and back."),
     "demo": ("later_core.cli.demo", "Watch a whole server at work for ten seconds."),
     "completion": ("later_core.cli.completion", "Print the completion script of a shell."),
 }

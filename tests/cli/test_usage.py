@@ -8,7 +8,7 @@ import pytest
 
 COMMANDS = [
     "serve", "create", "get", "list", "abort", "reschedule", "retry", "watch",
-    "plugins", "stats", "settings", "demo", "completion", "schedules",
+    "plugins", "stats", "settings", "crontab", "demo", "completion", "schedules",
 ]  # fmt: skip
 #: A port that nobody listens on (tcpmux; no test runs one).
 NOBODY = "127.0.0.1:1"
@@ -85,6 +85,13 @@ def test_the_version_is_told(later):
         ["stats", "more"],
         ["settings", "--config", "/does/not/exist.toml"],
         ["demo", "--count", "0"],
+        ["crontab", "import"],
+        ["crontab", "import", "/does/not/exist"],
+        ["crontab", "import", "/dev/null", "--system", "--user"],
+        ["crontab", "import", "/dev/null", "--tz", "Europe/Pariss"],
+        ["crontab", "import", "/dev/null", "--overlap", "sometimes"],
+        ["crontab", "import", "/dev/null", "--prefix", "no spaces"],
+        ["crontab", "export", "a", "b"],
         ["completion"],
         ["completion", "tcsh"],
         ["--address", "nowhere", "get", "x"],
@@ -112,6 +119,7 @@ def test_wrong_words_are_told_in_one_line(later, words: list[str]):
         ["retry", "x"],
         ["watch"],
         ["stats"],
+        ["crontab", "export"],
     ],
     ids=" ".join,
 )
