@@ -38,7 +38,8 @@ COVERED = {
     "python -m benchmarks.plots": "tests/benchmarks/test_page.py::test_a_report_fills_in_the_page",
     "python -m benchmarks.profiles": f"{_PROGRAMS}::test_a_profile_tells_where_the_time_goes",
     "python -m benchmarks": f"{_PROGRAMS}::test_a_program_measures_and_finds_no_fault",
-    "python tests/model/oracle_cron.py": "tests/model/test_oracle_cron.py::test_a_few_hundred_random_expressions_agree_with_three_libraries",
+    "python tests/model/oracle_cron.py": "tests/model/test_oracle_cron.py"
+    "::test_a_few_hundred_random_expressions_agree_with_three_libraries",
     "later serve": "tests/docs/test_readme.py::test_commands_do_what_the_page_shows",
 }
 
