@@ -17,6 +17,8 @@ import grpc
 
 from later_core import errors
 from later_core.model import limits
+from later_core.model.recurrence.combine import RULES_MAX
+from later_core.model.recurrence.interval import TIMES_MAX
 from later_core.plugin.hookspecs import Hooks
 from later_core.rpc.errors import CODES
 from later_core.rpc.server import REQUEST_MAX_BYTES
@@ -116,6 +118,10 @@ def bounds() -> str:
             f"{limits.RESULT_MAX_BYTES // 1024 // 1024} MiB; kept without it",
         ],
         ["id of an instance", f"{limits.ID_MAX_LENGTH} characters"],
+        ["id of a schedule", f"{limits.SCHEDULE_ID_MAX_LENGTH} characters"],
+        ["rules of a schedule, and exclusions", f"{RULES_MAX} each"],
+        ["instants of a rule, and days of an exclusion", f"{TIMES_MAX:,}"],
+        ["times of one backfill, and of one preview", f"{limits.BACKFILL_MAX_TIMES:,}"],
         ["name of a task", f"{limits.TASK_NAME_MAX_LENGTH} characters"],
         [
             "a whole request",
