@@ -28,6 +28,7 @@ from later_core.service.instances import Instances
 from later_core.service.schedule_runs import ScheduleRuns
 from later_core.service.schedules import Schedules
 from later_core.stores.mongo.store import MongoStore
+from later_core.testing.store_contract.steps import moment_of
 from later_core.testing.tasks import GivenTasks, RecordingTask
 
 CLOCK = SystemClock()
@@ -53,7 +54,7 @@ async def desk(mongodb_uri: str, database: str) -> AsyncIterator[Desk]:
     store = MongoStore(uri=mongodb_uri, database=database, retention=retention, clock=CLOCK)
     async with store:
         database_clock = DatabaseClock(CLOCK)
-        database_clock.observe(await store.now())
+        database_clock.observe(await moment_of(store))
         # Stands for the plugin that the servers have installed; nothing runs here.
         window, tasks = Window(), GivenTasks(RecordingTask(name="echo"))
         intake = Intake(

@@ -22,6 +22,7 @@ from later_core.testing.store_contract.steps import (
     claim,
     existing,
     insert,
+    moment_of,
     together,
 )
 
@@ -58,7 +59,7 @@ class PlanningContract:
     """Planners meet what is near, move it on one at a time, and are told the truth of the rows."""
 
     async def test_those_that_are_near_are_met_in_order_of_time(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         for n in (2, 0, 1):
             await stored(store, f"s{n}", now, next_time=now + n * SECOND)
         await stored(store, "same", now, next_time=now + SECOND)
@@ -69,13 +70,13 @@ class PlanningContract:
         assert [schedule.id for schedule in met] == ["s0", "s1", "same", "s2"]
 
     async def test_at_exactly_its_time_it_is_met_and_no_earlier(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await stored(store, "one", now, next_time=now + SECOND)
         assert await all_looks(store, until=now + SECOND - MILLISECOND) == []
         assert len(await all_looks(store, until=now + SECOND)) == 1
 
     async def test_of_all_buckets_each_meets_its_own(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         ids = [f"s{n:02d}" for n in range(40)]
         for id in ids:
             await stored(store, id, now, next_time=now)
@@ -85,7 +86,7 @@ class PlanningContract:
         assert await all_looks(store, until=now, buckets=[]) == []
 
     async def test_the_paused_and_the_ended_are_not_met(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         running = await stored(store, "paused", now, next_time=now)
         assert await store.change_schedule(running, changed(running, is_paused=True))
         await stored(store, "ended", now, next_time=None)
@@ -95,13 +96,13 @@ class PlanningContract:
         assert len(await all_looks(store, until=now)) == 1
 
     async def test_what_is_starting_or_waits_is_met_whatever_its_time(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await stored(store, "starting", now, starting=(now,), next_time=None)
         await stored(store, "waiting", now, waiting=(now,))
         assert [s.id for s in await all_looks(store, until=EPOCH)] == ["starting", "waiting"]
 
     async def test_a_step_is_stored_and_the_next_look_moves_with_it(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         before = await stored(store, "one", now, next_time=now)
         step = next_step(before, planned_until=now, next_time=now + HOUR, runs=1, waiting=())
         assert list(await store.advance_schedules([step])) == [True]
@@ -114,7 +115,7 @@ class PlanningContract:
         assert await all_looks(store, until=now + HOUR) == []
 
     async def test_a_repeated_step_is_not_taken_twice(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         before = await stored(store, "one", now)
         step = next_step(before, runs=1)
         assert list(await store.advance_schedules([step])) == [True]
@@ -122,7 +123,7 @@ class PlanningContract:
         assert list(await store.advance_schedules([])) == []
 
     async def test_of_many_planners_one_is_heard_for_each_schedule(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         schedules = [await stored(store, f"s{n:02d}", now) for n in range(20)]
         answers = await together(
             *(
@@ -139,7 +140,7 @@ class PlanningContract:
     async def test_a_step_from_before_a_change_is_not_taken_nor_a_change_from_before_a_step(
         self, store: Store
     ) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         read = await stored(store, "one", now)
         paused = changed(read, is_paused=True)
         assert await store.change_schedule(read, paused)
@@ -150,20 +151,20 @@ class PlanningContract:
         assert (await existing_schedule(store, "one")).is_paused
 
     async def test_a_step_leaves_the_revision_alone(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         before = await stored(store, "one", now)
         await store.advance_schedules([next_step(before, runs=1)])
         assert (await existing_schedule(store, "one")).etag == before.etag
 
     async def test_some_of_many_steps_may_be_refused(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         a, b, c = [await stored(store, id, now) for id in "abc"]
         assert await store.delete_schedule(b)
         steps = [next_step(schedule, runs=7) for schedule in (a, b, c)]
         assert list(await store.advance_schedules(steps)) == [True, False, True]
 
     async def test_instances_are_counted_for_each_schedule(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await _instances_in_every_state(store, now)
         assert await store.schedule_counts(["a", "b", "nobody"]) == {
             "a": {
@@ -179,7 +180,7 @@ class PlanningContract:
         assert await store.schedule_counts([]) == {}
 
     async def test_those_that_have_not_ended_are_named(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await _instances_in_every_state(store, now)
         active = await store.active_instances(["a", "b", "nobody"])
         assert {id: sorted(ids) for id, ids in active.items()} == {
@@ -189,7 +190,7 @@ class PlanningContract:
         assert await store.active_instances([]) == {}
 
     async def test_of_very_many_only_so_many_are_named(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         for start in (0, 1000):
             await insert(
                 store,
@@ -202,7 +203,7 @@ class PlanningContract:
         assert len(named) == len(set(named)) == ACTIVE_MAX
 
     async def test_the_last_failure_is_told(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await _instances_in_every_state(store, now)
         assert await store.last_failures(["a", "b", "nobody"]) == {
             "a": FailedRun("a@failed", now + 2 * SECOND)
@@ -210,7 +211,7 @@ class PlanningContract:
         assert await store.last_failures([]) == {}
 
     async def test_a_failure_that_is_tried_again_is_none_any_more(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         await _instances_in_every_state(store, now)
         await store.retry("a@failed", now)
         assert await store.last_failures(["a"]) == {"a": FailedRun("a@failed-too", now + SECOND)}

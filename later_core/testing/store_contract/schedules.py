@@ -27,7 +27,7 @@ from later_core.model.schedule import (
 )
 from later_core.ports.store import Store
 from later_core.testing.builders import a_schedule
-from later_core.testing.store_contract.steps import HOUR, MILLISECOND, SECOND, together
+from later_core.testing.store_contract.steps import HOUR, MILLISECOND, SECOND, moment_of, together
 
 
 def a_full_spec(now: datetime) -> ScheduleSpec:
@@ -121,17 +121,17 @@ class SchedulesContract:
     """What is stored is stored exactly; of several changes at once one is heard."""
 
     async def test_a_schedule_is_stored_exactly_as_it_was_given(self, store: Store) -> None:
-        schedule = a_full_schedule(await store.now())
+        schedule = a_full_schedule(await moment_of(store))
         assert await store.insert_schedule(schedule) == schedule
         assert await existing_schedule(store, schedule.id) == schedule
 
     async def test_a_schedule_with_nothing_but_a_rule_is_stored_too(self, store: Store) -> None:
-        schedule = a_schedule(now=await store.now())
+        schedule = a_schedule(now=await moment_of(store))
         assert await store.insert_schedule(schedule) == schedule
         assert await existing_schedule(store, schedule.id) == schedule
 
     async def test_the_first_under_an_id_stays(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         first = a_schedule(now=now, pause_note="first")
         await store.insert_schedule(first)
         again = a_schedule(now=now + SECOND, pause_note="again")
@@ -139,14 +139,14 @@ class SchedulesContract:
         assert await existing_schedule(store, first.id) == first
 
     async def test_of_many_that_insert_one_id_at_once_one_is_stored(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         answers = await together(
             *(store.insert_schedule(a_schedule(now=now, pause_note=f"{n}")) for n in range(8))
         )
         assert all(answer == answers[0] for answer in answers)
 
     async def test_schedules_are_got_by_id(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         b, a = a_schedule("b", now=now), a_schedule("a", now=now)
         await store.insert_schedule(b)
         await store.insert_schedule(a)
@@ -154,14 +154,14 @@ class SchedulesContract:
         assert list(await store.get_schedules([])) == []
 
     async def test_a_change_replaces_everything(self, store: Store) -> None:
-        before = a_schedule("full-1.2_3~4", now=await store.now())
+        before = a_schedule("full-1.2_3~4", now=await moment_of(store))
         await store.insert_schedule(before)
         after = replace(a_full_schedule(before.create_time), revision=2)
         assert await store.change_schedule(before, after)
         assert await existing_schedule(store, before.id) == after
 
     async def test_a_change_of_what_has_changed_since_is_not_made(self, store: Store) -> None:
-        before = a_schedule(now=await store.now())
+        before = a_schedule(now=await moment_of(store))
         await store.insert_schedule(before)
         first = changed(before, pause_note="first")
         assert await store.change_schedule(before, first)
@@ -170,7 +170,7 @@ class SchedulesContract:
         assert await existing_schedule(store, before.id) == first
 
     async def test_of_many_changes_at_once_one_is_made(self, store: Store) -> None:
-        before = a_schedule(now=await store.now())
+        before = a_schedule(now=await moment_of(store))
         await store.insert_schedule(before)
         changes = [changed(before, pause_note=f"{n}") for n in range(8)]
         made = await together(*(store.change_schedule(before, after) for after in changes))
@@ -178,7 +178,7 @@ class SchedulesContract:
         assert await existing_schedule(store, before.id) == changes[made.index(True)]
 
     async def test_a_schedule_is_deleted_where_it_stands(self, store: Store) -> None:
-        before = a_schedule(now=await store.now())
+        before = a_schedule(now=await moment_of(store))
         await store.insert_schedule(before)
         after = changed(before)
         assert await store.change_schedule(before, after)
@@ -188,14 +188,14 @@ class SchedulesContract:
         assert list(await store.get_schedules([before.id])) == []
 
     async def test_what_was_deleted_is_not_brought_back_by_a_change(self, store: Store) -> None:
-        before = a_schedule(now=await store.now())
+        before = a_schedule(now=await moment_of(store))
         await store.insert_schedule(before)
         assert await store.delete_schedule(before)
         assert not await store.change_schedule(before, changed(before))
         assert list(await store.get_schedules([before.id])) == []
 
     async def test_one_of_the_same_id_made_anew_is_another_one(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         old = a_schedule(now=now)
         await store.insert_schedule(old)
         assert await store.delete_schedule(old)
@@ -209,7 +209,7 @@ class SchedulesContract:
     async def test_pages_are_in_order_of_id_and_hold_each_once(
         self, store: Store, limit: int
     ) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         for n in (3, 1, 4, 0, 2):
             await store.insert_schedule(a_schedule(f"s{n}", now=now))
         pages = await all_schedules(store, ScheduleFilter(), limit=limit)
@@ -220,7 +220,7 @@ class SchedulesContract:
         assert list(await all_schedules(store, ScheduleFilter(), limit=10)) == [[]]
 
     async def test_filters_let_through_what_matches(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         for number in range(8):
             labels = {"team": "a" if number & 1 else "b", "x": "1"}
             task = "echo" if number & 2 else "bash"
@@ -250,7 +250,7 @@ class SchedulesContract:
             assert all(filter.matches(schedule) for schedule in found)
 
     async def test_a_page_with_heavy_parameters_closes_early(self, store: Store) -> None:
-        now = await store.now()
+        now = await moment_of(store)
         heavy = ScheduleSpec(
             template=NewInstance(task="echo", parameters=b"x" * 1_000_000),
             rules=(CronRule(expression="@daily"),),
