@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from later_core.local.membership import Membership, buckets_by_node, owner_of
-from later_core.model.bucket import BUCKETS
+from later_core.model.bucket import BUCKETS, bucket_of
 from later_core.model.node import NodeStatus
 from later_core.testing.builders import a_node
 
@@ -102,3 +102,28 @@ def test_a_neighbour_that_drains_is_leaving():
     assert not membership.is_anyone_leaving
     membership.update("me", statuses(me, replace(other, is_draining=True)))
     assert membership.is_anyone_leaving
+
+
+@given(names)
+def test_every_schedule_is_planned_by_one_node_that_has_its_task_if_any_has(ids):
+    nodes = [
+        a_node(id, tasks=("echo", "rare") if n == 0 else ("echo",)) for n, id in enumerate(ids)
+    ]
+    members = [member(id, *nodes) for id in ids]
+    for number in range(50):
+        for task in ("echo", "rare", "missing"):
+            planners = [m for m in members if m.plans(task, f"s{number}")]
+            assert len(planners) == 1
+            assert task != "rare" or planners == [members[0]]
+
+
+@given(names)
+def test_the_buckets_of_a_planner_hold_every_schedule_that_it_plans(ids):
+    nodes = [
+        a_node(id, tasks=("echo", "rare") if n == 0 else ("echo",)) for n, id in enumerate(ids)
+    ]
+    for mine in (member(id, *nodes) for id in ids):
+        buckets = mine.planning_buckets
+        for number in range(50):
+            if any(mine.plans(task, f"s{number}") for task in ("echo", "rare", "missing")):
+                assert buckets is None or bucket_of(f"s{number}") in buckets

@@ -40,6 +40,9 @@ REACHES = {
     "list": ALL,
     "snapshot": ALL,
     "counts": ALL,
+    "active_instances": ALL,
+    "last_failures": ALL,
+    "schedule_counts": ALL,
 }
 #: Only reads ask every shard.
 READS = {"query", "command"}
@@ -93,6 +96,9 @@ async def calls_of(store: MongoStore, now: datetime) -> Mapping[str, Call]:
         "list": lambda: store.list(Filter(), after=None, limit=10),
         "snapshot": snapshot,
         "counts": lambda: store.counts(["echo"]),
+        "active_instances": lambda: store.active_instances(["s"]),
+        "last_failures": lambda: store.last_failures(["s"]),
+        "schedule_counts": lambda: store.schedule_counts(["s"]),
     }
 
 
