@@ -8,20 +8,24 @@ from typing import Any
 
 import pytest
 
+from later_core.engine.deciding import _Decision
 from later_core.engine.dispatcher import Dispatcher
 from later_core.engine.finisher import Finisher
 from later_core.engine.holder import Holder
 from later_core.engine.news import News
+from later_core.engine.planner import Planner
 from later_core.engine.runner import Runner
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.lease import Lease
+from later_core.local.membership import Membership
 from later_core.local.runs import Run, Runs
 from later_core.local.window import Window
 from later_core.model.event import EventBatch
 from later_core.model.instance import Delivery, Instance
 from later_core.model.instant import EPOCH
 from later_core.model.state import State
+from later_core.ports.schedules import ScheduleStep
 from later_core.ports.store import Aborted
 from later_core.service.instances import Instances
 from later_core.service.placement import place
@@ -122,6 +126,15 @@ class FeedThatRepeats(WatchedStore):
     async def follow(self, position):
         async for batch in super().follow(position):
             yield EventBatch([*batch.events, *batch.events[-1:]], batch.position)
+
+
+@planted
+class PlannersThatAllAreHeard(WatchedStore):
+    def _move(self, before, after):
+        if before.id not in self._schedules:
+            return False
+        self._schedules[before.id] = after
+        return True
 
 
 @planted
@@ -234,6 +247,51 @@ def news_of_other_nodes_that_nobody_reads(patch: Patch) -> None:
 @planted
 def a_doubt_that_leads_to_nothing(patch: Patch) -> None:
     patch.setattr(Window, "doubt", lambda self: None)
+
+
+# -- schedules ---------------------------------------------------------------------------------
+
+
+@planted
+def a_decision_that_is_kept_in_memory_alone(patch: Patch) -> None:
+    advance = WatchedStore.advance_schedules
+
+    async def forgetful(self: Any, steps: Sequence[ScheduleStep]) -> Sequence[bool]:
+        return await advance(
+            self, [replace(s, after=replace(s.after, starting=(), aborting=())) for s in steps]
+        )
+
+    patch.setattr(WatchedStore, "advance_schedules", forgetful)
+
+
+@planted
+def a_decision_that_is_carried_out_before_it_is_stored(patch: Patch) -> None:
+    advance = Planner._advance
+
+    async def hasty(self: Any, steps: Sequence[ScheduleStep]) -> Any:
+        decided = [replace(step.before, progress=step.after) for step in steps]
+        await self._carrier._store_instances(decided)
+        return await advance(self, steps)
+
+    patch.setattr(Planner, "_advance", hasty)
+
+
+@planted
+def a_schedule_that_is_deaf_to_its_earlier_runs(patch: Patch) -> None:
+    async def nobody(self: Any, schedules: Any) -> dict[str, Any]:
+        return {}
+
+    patch.setattr(WatchedStore, "active_instances", nobody)
+
+
+@planted
+def a_run_that_waits_for_ever(patch: Patch) -> None:
+    patch.setattr(_Decision, "take_from_waiting", lambda self: None)
+
+
+@planted
+def schedules_that_only_one_node_plans(patch: Patch) -> None:
+    patch.setattr(Membership, "plans", lambda self, *_: self.is_alone)
 
 
 # -- the services ------------------------------------------------------------------------------

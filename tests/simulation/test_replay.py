@@ -46,6 +46,7 @@ def test_every_kind_of_step_comes_up():
         "Abort",
         "Crash",
         "Create",
+        "CreateSchedule",
         "ForgetHistory",
         "Freeze",
         "Leave",

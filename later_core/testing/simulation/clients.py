@@ -23,7 +23,13 @@ from later_core.model.state import State
 from later_core.testing.clock import FakeClock
 from later_core.testing.simulation.ledger import Ledger
 from later_core.testing.simulation.process import Process
-from later_core.testing.simulation.scenario import Abort, Create, Reschedule, Retry
+from later_core.testing.simulation.scenario import (
+    Abort,
+    Create,
+    CreateSchedule,
+    Reschedule,
+    Retry,
+)
 from later_core.testing.simulation.subscriber import Subscriber
 
 Answer = TypeVar("Answer")
@@ -43,6 +49,8 @@ class Clients:
         self._pick = pick
         #: The ids of acknowledged creates.
         self.acknowledged: set[str] = set()
+        #: The ids of acknowledged schedules.
+        self.acknowledged_schedules: set[str] = set()
 
     # -- creates -----------------------------------------------------------------------------
 
@@ -84,6 +92,24 @@ class Clients:
         if any(getattr(answer, name) != getattr(request, name) for name in same):
             self._ledger.violated("a create is answered by something else:", answer.id)
         self._expect_durable(answer)
+
+    async def create_schedule(self, step: CreateSchedule) -> None:
+        """Create a schedule until it is acknowledged, or the client has had enough."""
+        self._ledger.schedules[step.id] = step.spec
+        for attempt in range(step.tries):
+            process = self._pick(step.host + attempt)
+            if process is not None and process.parts is not None:
+                self._say(process, "create schedule", step.id)
+                try:
+                    service = process.parts.schedules
+                    answer = await _through(process, service.create(step.spec, id=step.id))
+                except (StoreUnavailable, TaskNotFound) as refusal:
+                    self._ledger.history.add("client", "no schedule:", step.id, refusal.reason)
+                else:
+                    self._ledger.history.add("client", "created schedule", step.id)
+                    self.acknowledged_schedules.add(answer.id)
+                    return
+            await self._clock.sleep(_PAUSE)
 
     # -- changes -----------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from later_core.model.event import EventType
 from later_core.model.instance import Instance
+from later_core.model.schedule import ScheduleSpec
 from later_core.model.state import State
 from later_core.testing.clock import FakeClock
 from later_core.testing.simulation.history import History
@@ -60,6 +61,8 @@ class Ledger:
         self.leases: dict[str, datetime] = {}
         #: How often clients have asked for what only clients may ask for: (what, id).
         self.asked: Counter[tuple[str, str]] = Counter()
+        #: The schedules that clients have asked for, by id.
+        self.schedules: dict[str, ScheduleSpec] = {}
         #: The machines that have answered a client's abort, by instance; a retry begins it anew.
         self.abort_answered: defaultdict[str, set[str]] = defaultdict(set)
         #: Whether the store has ever forgotten its history.

@@ -5,15 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 
 from later_core.model.instance import Instance
+from later_core.model.planning import instance_id
+from later_core.model.schedule import Overlap
 from later_core.model.state import State
 from later_core.testing.simulation.ledger import Ledger
 from later_core.testing.simulation.scenario import Scenario
+from later_core.testing.simulation.timetable import nominal_times
 from later_core.testing.simulation.world import World
 
 #: Nodes that start together need so long to know of one another, in seconds.
 _SETTLED_AFTER = 2.5
 #: How late a start may be, and how late a run may hear of its abort, while nothing is wrong.
 _PUNCTUAL = timedelta(seconds=0.25)
+
+#: Under these every nominal time runs, sooner or later.
+_EVERY_ONE = frozenset({Overlap.ALLOW, Overlap.BUFFER_ALL})
 
 
 class Promises:
@@ -69,12 +75,31 @@ class Promises:
         self.say_what_is_open()
         for id in sorted(self._world.acknowledged - self._ledger.rows.keys()):
             self._ledger.violated("nothing acknowledged is lost:", id)
+        self._check_schedules()
         for id, row in self._ledger.rows.items():
             begun = self._ledger.began_in[id]
             if begun != sorted(set(begun)):
                 self._ledger.violated("attempts start once each, in order:", id, begun)
             if row.state is State.SUCCEEDED and row.attempt not in begun:
                 self._ledger.violated("what SUCCEEDED has run:", id)
+
+    def _check_schedules(self) -> None:
+        """Each nominal time has one instance, or is counted as one that has none."""
+        stored = self._world.store.all_schedules()
+        for id in sorted(self._world.acknowledged_schedules - stored.keys()):
+            self._ledger.violated("no acknowledged schedule is lost:", id)
+        for id, schedule in stored.items():
+            spec, progress = self._ledger.schedules[id], schedule.progress
+            due = {
+                instance_id(id, time) for time in nominal_times(spec) if time > schedule.create_time
+            }
+            fired = {row.id for row in self._ledger.rows.values() if row.schedule_id == id}
+            if not fired <= due or len(fired) != progress.runs:
+                self._ledger.violated("each run of a schedule has one instance:", id, progress)
+            if progress.runs + progress.skipped + progress.missed != len(due):
+                self._ledger.violated("each nominal time is decided once:", id, progress, len(due))
+            if progress.missed or (spec.overlap in _EVERY_ONE and fired != due):
+                self._ledger.violated("no time is left out without need:", id, progress)
 
     def _open(self) -> list[str]:
         open = [
@@ -86,6 +111,11 @@ class Promises:
             f"the code of {id}/{number} runs"
             for (id, number), attempt in self._ledger.attempts.items()
             if attempt.end is None and not attempt.machine.is_dead
+        ]
+        open += [
+            f"schedule {id} is at {schedule.progress}"
+            for id, schedule in self._world.store.all_schedules().items()
+            if schedule.look_time is not None
         ]
         if self._world.open_requests:
             open.append("requests of clients")

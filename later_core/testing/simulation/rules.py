@@ -7,10 +7,13 @@ from datetime import timedelta
 
 from later_core.model.event import EventType
 from later_core.model.instance import Delivery, Instance
+from later_core.model.planning import instance_id
+from later_core.model.schedule import Overlap
 from later_core.model.state import State, is_lawful
 from later_core.testing.simulation.behaviour import result_of
 from later_core.testing.simulation.ledger import Attempt, Change, End, Ledger
 from later_core.testing.simulation.machine import Machine
+from later_core.testing.simulation.timetable import nominal_times
 
 _CALLBACKS = {
     "on_success": State.SUCCEEDED,
@@ -34,9 +37,7 @@ class Rules:
         """A change of an instance, just made."""
         before, after = change.before, change.after
         if before is None:
-            new = (State.PENDING, 0, 1, EventType.CREATED)
-            if (after.state, after.attempt, after.revision, change.type) != new:
-                self._violated("an instance begins PENDING, unattempted", after)
+            self._created(after, change.type)
             return
         if after.revision != before.revision + 1:
             self._violated("each change raises the revision by one", after)
@@ -53,6 +54,28 @@ class Rules:
                 self._only_if_asked("reschedule", after)
             case ((State.SUCCEEDED | State.FAILED | State.ABORTED), State.PENDING):
                 self._only_if_asked("retry", after)
+
+    def _created(self, after: Instance, type: EventType) -> None:
+        new = (State.PENDING, 0, 1, EventType.CREATED)
+        if (after.state, after.attempt, after.revision, type) != new:
+            self._violated("an instance begins PENDING, unattempted", after)
+        if after.schedule_id is not None:
+            self._fired(after.schedule_id, after)
+
+    def _fired(self, schedule_id: str, after: Instance) -> None:
+        """A schedule has fired: at a time that its rules name, and beside no other unless it may."""
+        spec = self.ledger.schedules[schedule_id]
+        if after.id not in {instance_id(schedule_id, time) for time in nominal_times(spec)}:
+            self._violated("a schedule fires at its nominal times", after)
+        if spec.overlap is Overlap.ALLOW:
+            return
+        for other in self.ledger.rows.values():
+            if (
+                other.schedule_id == schedule_id
+                and other.id != after.id
+                and not other.state.is_final
+            ):
+                self._violated(f"fires although {other.id} has not ended", after)
 
     def _claimed(self, before: Instance, after: Instance) -> None:
         if after.attempt != before.attempt + 1:
@@ -119,6 +142,9 @@ class Rules:
                 self._violated("the backoff is too short", after)
 
     def _only_if_asked(self, what: str, after: Instance) -> None:
+        schedule = self.ledger.schedules.get(after.schedule_id or "")
+        if what == "abort" and schedule and schedule.overlap is Overlap.ABORT_RUNNING:
+            return
         if not self.ledger.asked[what, after.id]:
             self._violated(f"{what} that nobody asked for", after)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from later_core.model.instance import NewInstance
+from later_core.model.schedule import ScheduleSpec
 from later_core.testing.simulation.line import Weather
 
 
@@ -105,6 +106,16 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateSchedule:
+    """A client creates a schedule; it asks so often until it is answered."""
+
+    host: int
+    id: str
+    spec: ScheduleSpec
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """A client begins to watch; ``task``: only instances of this one."""
 
@@ -123,7 +134,7 @@ class Reconnect:
 
 
 Fault = Start | Crash | Leave | Freeze | Thaw | Turn | SetWallClock | ForgetHistory
-Request = Create | Abort | Reschedule | Retry | Watch | Reconnect
+Request = Create | CreateSchedule | Abort | Reschedule | Retry | Watch | Reconnect
 Step = Fault | Request
 
 

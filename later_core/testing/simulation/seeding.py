@@ -28,6 +28,7 @@ from later_core.testing.simulation.scenario import (
     Turn,
     Watch,
 )
+from later_core.testing.simulation.timetable import schedules_of
 
 TASKS = ("alpha", "beta")
 #: When every simulation begins.
@@ -72,6 +73,9 @@ class _Seeding:
         for host in range(self._hosts):
             self._start(0.0, host)
         self._clients()
+        self._steps += schedules_of(
+            self._seed, beginning=BEGINNING, length=self._length, hosts=self._hosts, tasks=TASKS
+        )
         if rng.random() >= _SHARE_WITHOUT_FAULTS:
             kinds = [kind for kind in self._faults if rng.random() < _SHARE_OF_KINDS]
             for kind in kinds:

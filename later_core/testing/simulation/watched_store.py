@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from later_core.model.event import EventType
 from later_core.model.instance import Instance
 from later_core.model.node import Node
+from later_core.model.schedule import Schedule
 from later_core.stores.memory import MemoryStore
 from later_core.testing.simulation.ledger import Change, Ledger
 
@@ -33,6 +34,10 @@ class WatchedStore(MemoryStore):
     async def leave(self, node: str) -> None:
         await super().leave(node)
         self._ledger.leases.pop(node, None)
+
+    def all_schedules(self) -> Mapping[str, Schedule]:
+        """The schedules as they stand, by id."""
+        return self._schedules
 
     def _write(self, after: Instance, type: EventType = EventType.UPDATED) -> Instance:
         before = self._ledger.rows.get(after.id)

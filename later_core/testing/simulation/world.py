@@ -20,10 +20,12 @@ from later_core.testing.simulation.scenario import (
     Abort,
     Crash,
     Create,
+    CreateSchedule,
     ForgetHistory,
     Freeze,
     Leave,
     Reconnect,
+    Request,
     Reschedule,
     Retry,
     Scenario,
@@ -76,6 +78,11 @@ class World:
     def acknowledged(self) -> set[str]:
         """The ids of acknowledged creates."""
         return self._clients.acknowledged
+
+    @property
+    def acknowledged_schedules(self) -> set[str]:
+        """The ids of acknowledged schedules."""
+        return self._clients.acknowledged_schedules
 
     def on(self, host: int) -> Process | None:
         """The process that runs on a host, or stands still there."""
@@ -158,11 +165,13 @@ class World:
         if not any(set(start.tasks) <= set(p.tasks) and not p.is_leaving for p in alive):
             self.start(start)
 
-    def _request(self, step: Create | Abort | Reschedule | Retry | Watch | Reconnect) -> None:
+    def _request(self, step: Request) -> None:
         clients = self._clients
         match step:
             case Create():
                 self._begin(clients.create(step))
+            case CreateSchedule():
+                self._begin(clients.create_schedule(step))
             case Abort():
                 self._begin(clients.abort(step))
             case Reschedule():
