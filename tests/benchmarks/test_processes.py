@@ -28,7 +28,7 @@ def test_this_process_uses_cpu_and_memory():
             if os.times().user > before:
                 break
     assert usage.seconds > 0
-    assert usage.cpu["own"] >= 0.01
+    assert usage.cpu["own"] > 0
     assert memory_mb(os.getpid()) <= memory_mb(os.getpid(), "VmHWM") < 10_000
 
 
