@@ -221,7 +221,7 @@ PLANTED: dict[Callable[[Account], None], str] = {
     start_after_an_abort: "acknowledged abort of PENDING, and started",
     start_again_at_most_once: "at most once, and started again",
     call_on_abort_twice: "on_abort called twice",
-    never_call_on_abort: "on_abort never called, and no node killed near",
+    never_call_on_abort: "on_abort never called, and its node was not killed",
     take_over_late: "node lost undisturbed, taken over later than 2 leases",
     end_by_itself: "servers that ended by themselves",
     log_an_exception: "exceptions that nobody caught, in the servers' logs",
@@ -271,6 +271,35 @@ def test_a_database_in_trouble_excuses_a_late_takeover_and_a_kill_a_missing_call
     never_call_on_abort(excused)
     excused.killed[43] = RUN + 1
     assert found(replace(excused, database_troubles=[trouble])) == set()
+
+
+@pytest.mark.parametrize(
+    ("pid", "at_ns", "is_found"),
+    [
+        pytest.param(42, RUN - 60_000_000_000, False, id="its own node, long before the abort"),
+        pytest.param(42, RUN + 9_000_000_000, False, id="its own node, before it heard, perhaps"),
+        pytest.param(42, RUN + 11_000_000_000, True, id="its own node, after it must have heard"),
+        pytest.param(43, RUN + 1, True, id="another node, near"),
+    ],
+)
+def test_only_the_death_of_its_own_node_excuses_a_run_for_a_missing_callback(
+    pid: int, at_ns: int, is_found: bool
+) -> None:
+    account = aborted_while_running()
+    account.killed[pid] = at_ns
+    assert bool(found(account)) is is_found
+
+
+def aborted_while_running() -> Account:
+    """Nobody called back."""
+    harmed = account()
+    never_call_on_abort(harmed)
+    running, aborted = change(ABORTED, 2, State.RUNNING, 1), change(ABORTED, 3, State.ABORTED, 1)
+    for seen in harmed.seen:
+        seen.changes[-1:] = [running, aborted]
+    harmed.stored[ABORTED] = aborted
+    harmed.acknowledged.aborts[ABORTED] = AckedAbort(aborted, State.RUNNING, RUN)
+    return harmed
 
 
 def test_the_ledger_is_read_line_by_line(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ CHUNK = 50
 #: Seeds that have failed, each with what it found. A seed stands for a scenario only as long as
 #: the seeding stays as it is: what was found has a test of its own in the folder that it belongs to.
 REGRESSIONS = {
+    2805: "the checker knew of no retry between an abort and the moment in which its node hears of it",
     1309: "a watch ended with HistoryLost between the catching up and the present",
     3695: "other nodes left what was due at once to a creator that had no answer",
 }

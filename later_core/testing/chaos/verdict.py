@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from later_core.model.state import State, is_lawful
-from later_core.testing.chaos.account import Account, Change, Noted, Seen
+from later_core.testing.chaos.account import Account, AckedAbort, Change, Noted, Seen
 
-#: A callback is made by a node that lived from this long before the answer to this long after.
+#: Who makes a callback must live until so long after the answer; and one that answered, whose process
+#: nobody knows, from so long before.
 _BEFORE_NS = 3_000_000_000
 _AFTER_NS = 10_000_000_000
 
@@ -41,7 +42,7 @@ def judge(account: Account) -> Mapping[str, list[str]]:
         "acknowledged abort of PENDING, and started": _aborted_and_started,
         "at most once, and started again": _again,
         "on_abort called twice": _aborted_twice,
-        "on_abort never called, and no node killed near": _aborted_silently,
+        "on_abort never called, and its node was not killed": _aborted_silently,
         "changes that are not lawful": _unlawful,
         "events missed": _missed,
         "events repeated or out of order": _disordered,
@@ -179,15 +180,19 @@ def _aborted_twice(account: Account, _: History) -> Found:
 
 
 def _aborted_silently(account: Account, _: History) -> Found:
-    """Who aborts, or runs what is aborted, calls back while it lives."""
+    """Who runs what is aborted, or aborts what does not run, calls back while it lives."""
     called = {noted.id for noted in account.ledger if noted.what == "on_abort"}
     for id, abort in account.acknowledged.aborts.items():
-        excused = any(
-            abort.at_ns - _BEFORE_NS < at_ns < abort.at_ns + _AFTER_NS
-            for at_ns in account.killed.values()
-        )
-        if id not in called and not excused:
+        if id not in called and not _is_caller_killed(abort, account.killed):
             yield f"{abort}"
+
+
+def _is_caller_killed(abort: AckedAbort, killed: Mapping[int, int]) -> bool:
+    """A run's own node calls back, however long it is dead already; else any that answers may have."""
+    before = abort.at_ns + _AFTER_NS
+    if abort.previous is State.RUNNING:
+        return killed.get(_pid_of(abort.after.node), before) < before
+    return any(abort.at_ns - _BEFORE_NS < at_ns < before for at_ns in killed.values())
 
 
 def _taken_late(account: Account, history: History) -> Found:

@@ -162,12 +162,14 @@ class Rules:
             self._violated("one attempt started twice", instance)
         row = ledger.rows[instance.id]
         is_owner = (row.node, row.attempt) == (instance.node, instance.attempt)
-        if not is_owner:
-            self._violated(f"started, but the store says {row.state} on {row.node}", instance)
-        elif row.state is State.ABORTED:
-            self._began_although_aborted(row, machine)
-        elif row.state is not State.RUNNING:
+        if is_owner and row.state is State.RUNNING:
+            pass
+        elif (abort := self._abort_of(instance)) is not None:
+            self._began_although_aborted(abort, machine)
+        elif is_owner:
             self._violated(f"started although {row.state}", instance)
+        else:
+            self._violated(f"started, but the store says {row.state} on {row.node}", instance)
         forgiven = self._last_before_retry(instance.id)
         for earlier in ledger.began_in[instance.id]:
             if earlier > forgiven:
@@ -181,14 +183,24 @@ class Rules:
                 return change.before.attempt
         return 0
 
-    def _began_although_aborted(self, row: Instance, machine: Machine) -> None:
-        """Lawful for a moment alone: aborted on another node while claimed here, and not yet heard of."""
-        last = self.ledger.by_id[row.id][-1]
-        if last.before is None or last.before.state is not State.RUNNING:
+    def _abort_of(self, instance: Instance) -> Change | None:
+        """The abort of this very attempt, also where a retry has followed."""
+        for change in self.ledger.by_id[instance.id]:
+            ended = change.after
+            if (ended.state, ended.attempt) == (State.ABORTED, instance.attempt):
+                return change
+        return None
+
+    def _began_although_aborted(self, abort: Change, machine: Machine) -> None:
+        """Lawful for a moment alone: aborted while claimed here, and not yet heard of."""
+        row = abort.after
+        if abort.before is None or abort.before.state is not State.RUNNING:
             self._violated("started after it was aborted while pending", row)
+        elif abort.before.node != machine.name:
+            self._violated("started on a node that did not hold what was aborted", row)
         elif machine.name in self.ledger.abort_answered[row.id]:
             self._violated("started after this very node had answered its abort", row)
-        elif self.ledger.now() - last.at > self._lease:
+        elif self.ledger.now() - abort.at > self._lease:
             self._violated("started long after it was aborted", row)
 
     def _followed(self, instance: Instance, earlier: Attempt) -> None:
