@@ -76,8 +76,8 @@ class CountedStore(MemoryStore):
 
         return call
 
-    async def follow(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
-        async for batch in super().follow(position):
+    async def news(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
+        async for batch in super().news(position):
             self.carried["events"] += len(batch.events)
             yield batch
 

@@ -1,10 +1,11 @@
-"""What the feed costs: each node reads every change of every instance, as it was after the change.
+"""What the feeds cost: the news that each node of a cluster reads, and every change, for subscribers.
 
 A real mongod, and Later's own store on it. A history is made first: instances are created, claimed and
 ended, in batches. Then it is read as a node reads it, by one reader and by several processes at once.
-Counted are the bytes of an event on the wire, and the CPU that an event takes: of the reading process,
-and of mongod for each reader. And what a look for the runs of dead nodes takes (``recover``), which every
-node does twice a lease, for each instance that runs anywhere. Prints one JSON object.
+Counted are the bytes of an event on the wire, and the CPU that an instance takes: of the reading
+process, and of mongod for each reader. And what a look for the runs of dead nodes takes
+(``recover``), which every node does twice a lease, for each instance that runs anywhere. Prints one
+JSON object.
 
     python benchmarks/cluster_feed.py --instances 20000 --readers 1 3
 """
@@ -142,12 +143,12 @@ async def look_for_lost_runs(uri: str, pid: int, count: int, looks: int = 10) ->
     return {name: round(us, 2) for name, us in took.items()}
 
 
-async def read(uri: str, position: str, events: int) -> dict[str, float]:
-    """Read so many events as a node does; what that took."""
+async def read(uri: str, feed: str, position: str, events: int) -> dict[str, float]:
+    """Read so many events of ``news`` or ``follow`` as a node does; what that took."""
     store = store_on(uri)
     await store.open()
     seen, began, cpu = 0, time.perf_counter(), time.process_time()
-    async with aclosing(store.follow(position)) as batches:
+    async with aclosing(getattr(store, feed)(position)) as batches:
         async for batch in batches:
             seen += len(batch.events)
             if seen >= events:
@@ -169,9 +170,9 @@ def bytes_of_an_event(uri: str, position: str) -> float:
         return sum(len(bson.encode(one)) for one in documents) / len(documents)
 
 
-def read_side_by_side(uri: str, position: str, events: int, readers: int) -> list[dict[str, float]]:
+def read_side_by_side(readers: int, *asked: Any) -> list[dict[str, float]]:
     """So many processes, each of which reads all of it."""
-    words = [sys.executable, __file__, "--read", json.dumps([uri, position, events])]
+    words = [sys.executable, __file__, "--read", json.dumps(asked)]
     processes = [subprocess.Popen(words, stdout=subprocess.PIPE) for _ in range(readers)]
     return [json.loads(process.communicate()[0]) for process in processes]
 
@@ -186,28 +187,31 @@ async def prepare(uri: str, count: int) -> str:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    events = 3 * options.instances
+    instances = options.instances
     with mongod() as (uri, pid):
-        position = asyncio.run(prepare(uri, options.instances))
-        by_readers = {}
-        for readers in options.readers:
-            before = cpu_of(pid)
-            took = read_side_by_side(uri, position, events, readers)
-            by_readers[readers] = {
-                "events_per_second_each": round(events / max(one["seconds"] for one in took)),
-                "node_cpu_us_per_event": round(
-                    sum(one["cpu"] for one in took) / readers / events * 1e6, 1
-                ),
-                "mongod_cpu_us_per_event_and_reader": round(
-                    (cpu_of(pid) - before) / readers / events * 1e6, 1
-                ),
-            }
+        position = asyncio.run(prepare(uri, instances))
+        by_feed: dict[str, dict[int, dict[str, float]]] = {}
+        for feed, events in (("news", instances), ("follow", 3 * instances)):
+            by_feed[feed] = {}
+            for readers in options.readers:
+                before = cpu_of(pid)
+                took = read_side_by_side(readers, uri, feed, position, events)
+                node_cpu = sum(one["cpu"] for one in took) / readers
+                mongod_cpu = (cpu_of(pid) - before) / readers
+                by_feed[feed][readers] = {
+                    "events_per_instance": events / instances,
+                    "instances_per_second_each": round(
+                        instances / max(one["seconds"] for one in took)
+                    ),
+                    "node_cpu_us_per_instance": round(node_cpu / instances * 1e6, 1),
+                    "mongod_cpu_us_per_instance_and_reader": round(mongod_cpu / instances * 1e6, 1),
+                }
         return {
             "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
             "versions": {name: version(name) for name in ("later-core", "motor", "pymongo")},
             "instances": options.instances,
             "bytes_per_event": round(bytes_of_an_event(uri, position)),
-            "readers": by_readers,
+            **by_feed,
             "look_for_lost_runs": asyncio.run(look_for_lost_runs(uri, pid, options.instances)),
         }
 
@@ -216,7 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--instances", type=int, default=20_000, help="in whole thousands")
     parser.add_argument("--readers", type=int, nargs="+", default=[1, 3], help="nodes at once")
-    parser.add_argument("--read", help=argparse.SUPPRESS)  # one reader: URI, position, events
+    parser.add_argument("--read", help=argparse.SUPPRESS)  # one reader: URI, feed, position, events
     options = parser.parse_args()
     if options.read:
         print(json.dumps(asyncio.run(read(*json.loads(options.read)))))

@@ -99,7 +99,6 @@ async def node(
     lease = Lease(clock, seconds=settings.lease.total_seconds())
     membership = Membership(tasks=tasks.names())
     intake = Intake(window=window, membership=membership, database_clock=database_clock)
-    news = News(window=window, intake=intake, runs=runs, lease=lease, membership=membership)
     doorbell = Doorbell()
     started_at = clock.now()
 
@@ -114,7 +113,6 @@ async def node(
             membership=membership,
             window=window,
             intake=intake,
-            hub=hub,
             database_clock=database_clock,
         ),
         describe=partial(_describe, settings, tasks, started_at, new_id or _new_id),
@@ -181,12 +179,20 @@ async def node(
         recurrence=settings.recurrence,
         time_ahead=settings.time_ahead,
     )
+    news = News(
+        store=store,
+        window=window,
+        intake=intake,
+        runs=runs,
+        lease=lease,
+        membership=membership,
+        clock=clock,
+    )
     follower = Follower(
         store=store,
         hub=hub,
         clock=clock,
         database_clock=database_clock,
-        news=news,
         on_event=on_event,
     )
     recorder = Recorder(store=store, clock=clock, lease=lease, began=runner.began)
@@ -228,6 +234,7 @@ async def node(
         "lease": keeper.guard,
         "feeder": feeder.run,
         "planner": planner.run,
+        "news": news.run,
         "follower": follower.run,
         "recorder": recorder.run,
         "holder": runner.holder.run,

@@ -7,7 +7,6 @@ from contextlib import aclosing
 
 import structlog
 
-from later_core.engine.news import News
 from later_core.engine.supervisor import backoff
 from later_core.errors import HistoryLost, StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
@@ -29,14 +28,12 @@ class Follower:
         hub: Hub,
         clock: Clock,
         database_clock: DatabaseClock,
-        news: News | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self._store = store
         self._hub = hub
         self._clock = clock
         self._database_clock = database_clock
-        self._news = news
         self._on_event = on_event
         self._position: str | None = None
         self._gap = False
@@ -68,8 +65,6 @@ class Follower:
         async with aclosing(self._store.follow(self._position)) as feed:
             async for batch in feed:
                 self._failures = 0
-                if self._position is None and self._news:
-                    self._news.missed()
                 self._position = batch.position
                 self._publish(self._announce_gap(batch))
                 if not self._on_event and not self._hub.is_wanted.is_set():
@@ -88,9 +83,6 @@ class Follower:
         return EventBatch([resync, *batch.events], batch.position)
 
     def _publish(self, batch: EventBatch) -> None:
-        if self._news:
-            for event in batch.events:
-                self._news.take(event)
         if self._on_event:
             for event in batch.events:
                 self._on_event(event)

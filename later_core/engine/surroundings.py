@@ -1,4 +1,4 @@
-"""What a change among the nodes means for this one: another share, another window, other news."""
+"""What a change among the nodes means for this one: another share, another window."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Collection
 import structlog
 
 from later_core.local.database_clock import DatabaseClock
-from later_core.local.hub import Hub
 from later_core.local.intake import Intake
 from later_core.local.membership import Membership
 from later_core.local.window import Window
@@ -22,7 +21,7 @@ _OVERLAP_MS = 5_000
 
 
 class Surroundings:
-    """Fits the window and the feed to the nodes that the last heartbeat showed."""
+    """Fits the window to the nodes that the last heartbeat showed."""
 
     def __init__(
         self,
@@ -30,13 +29,11 @@ class Surroundings:
         membership: Membership,
         window: Window,
         intake: Intake,
-        hub: Hub,
         database_clock: DatabaseClock,
     ) -> None:
         self._membership = membership
         self._window = window
         self._intake = intake
-        self._hub = hub
         self._database_clock = database_clock
 
     @property
@@ -52,8 +49,6 @@ class Surroundings:
         until_ms = self._database_clock.now_ms() + _OVERLAP_MS
         self._window.retain(self._membership.may_own, until_ms=until_ms)
         self._window.doubt()
-        # The others' news of near work come by the feed alone.
-        self._hub.hold(not self._membership.is_alone)
 
     def offer(self, instance: Instance) -> None:
         """A pending instance that this node has just recovered."""

@@ -99,7 +99,6 @@ class Hub:
         # In order of their coming, so that they are told in one order.
         self._subscriptions: dict[Subscription, None] = {}
         self._position: str | None = None
-        self._is_held = False
         #: Set while somebody listens: only then is the store's feed read.
         self.is_wanted = asyncio.Event()
 
@@ -120,13 +119,8 @@ class Hub:
             del self._subscriptions[subscription]
             self._note_wanted()
 
-    def hold(self, held: bool) -> None:
-        """Keep the feed open without subscribers: other nodes' news are wanted."""
-        self._is_held = held
-        self._note_wanted()
-
     def _note_wanted(self) -> None:
-        if self._subscriptions or self._is_held:
+        if self._subscriptions:
             self.is_wanted.set()
         else:
             self.is_wanted.clear()

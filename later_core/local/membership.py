@@ -5,6 +5,7 @@ Only a way to share the load: the claim alone decides who runs what.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -57,6 +58,8 @@ class Membership:
         self._tasks = tuple(sorted(tasks))
         self._nodes: dict[str, frozenset[str]] = {}
         self._neighbours: set[str] = set()
+        #: Set while another node lives: only then is there news to be heard.
+        self.has_neighbours = asyncio.Event()
         self._shares: Sequence[Share] = (Share(self._tasks, None),)
         self._buckets: dict[str, frozenset[int] | None] = dict.fromkeys(self._tasks)
         #: Of what no node has the task for (None: all).
@@ -135,6 +138,10 @@ class Membership:
         if nodes == self._nodes and neighbours == self._neighbours:
             return False
         self._nodes, self._neighbours = nodes, neighbours
+        if neighbours:
+            self.has_neighbours.set()
+        else:
+            self.has_neighbours.clear()
         self._share_out(own)
         return True
 

@@ -279,6 +279,20 @@ class Store(ScheduleStore):
 
         """
 
+    def news(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
+        """As ``follow``, for nodes alone: at least each change after which an instance is PENDING, and
+        each by which it was ABORTED. Others may be left out.
+
+        Every node of a cluster reads these, whether anybody watches or not: a store should tell as
+        little as it can. A position is one that ``news`` gave, or where a bookmark of ``follow``
+        stands; behind another event of ``follow`` it may be refused as lost.
+
+        Raises:
+            As ``follow``.
+
+        """
+        return self.follow(position)
+
     @abstractmethod
     def snapshot(self, filter: Filter) -> AbstractAsyncContextManager[Snapshot]:
         """The instances that match, as they were at one moment (see ``Snapshot``)."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from later_core.errors import InstanceNotFound, NodeNotFound
 from later_core.model.bucket import bucket_of
-from later_core.model.event import EventBatch, EventType
+from later_core.model.event import Event, EventBatch, EventType
 from later_core.model.instance import Instance
 from later_core.model.instant import from_millis, round_up, to_millis
 from later_core.model.limits import PAGE_MAX_SIZE, RESPONSE_MAX_BYTES
@@ -233,6 +233,12 @@ class MemoryStore(MemorySchedules, Store):
                 if not events and await self._clock.wait(news, _BOOKMARK_SECONDS):
                     events = self._history.after(number)
 
+    async def news(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
+        async with aclosing(self.follow(position)) as batches:
+            async for batch in batches:
+                told = [event for event in batch.events if _is_news(event)]
+                yield EventBatch(told, batch.position)
+
     @asynccontextmanager
     async def snapshot(self, filter: Filter) -> AsyncIterator[Snapshot]:
         await self._yield()
@@ -328,6 +334,12 @@ class _MemorySnapshot(Snapshot):
         remaining = iter(self._instances)
         while page := _take(remaining, PAGE_MAX_SIZE):
             yield page
+
+
+def _is_news(event: Event) -> bool:
+    """Whether other nodes must know. (A store may tell more: that nobody counts on it is seen here.)"""
+    instance = event.instance
+    return instance is None or instance.state in (State.PENDING, State.ABORTED)
 
 
 def _take(instances: Iterator[Instance], limit: int) -> Sequence[Instance]:

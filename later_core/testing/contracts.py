@@ -8,6 +8,7 @@ from later_core.testing.store_contract.creating import CreatingContract
 from later_core.testing.store_contract.ending import EndingContract
 from later_core.testing.store_contract.history import HistoryContract
 from later_core.testing.store_contract.listing import ListingContract
+from later_core.testing.store_contract.news import NewsContract
 from later_core.testing.store_contract.nodes import NodesContract
 from later_core.testing.store_contract.planning import PlanningContract
 from later_core.testing.store_contract.schedules import SchedulesContract
@@ -26,6 +27,7 @@ class StoreContract(
     SchedulesContract,
     PlanningContract,
     HistoryContract,
+    NewsContract,
     SnapshotsContract,
 ):
     """Every promise of ``later_core.ports.store`` and ``ports.schedules``.

@@ -14,6 +14,7 @@ from later_core.model.instance import Instance
 from later_core.model.node import Node
 from later_core.model.outcome import Ending
 from later_core.model.query import DueEntry, Filter, Page, PageKey
+from later_core.model.state import State
 from later_core.ports.store import InsertResult, Snapshot
 from later_core.stores.memory import MemoryStore
 from later_core.testing.clock import FakeClock
@@ -64,6 +65,13 @@ class KeepsSilent(MemoryStore):
         async for batch in super().follow(position):
             if batch.events:
                 yield batch
+
+
+class KeepsAbortsToItself(MemoryStore):
+    async def news(self, position: str | None) -> AsyncIterator[EventBatch]:
+        async for batch in super().news(position):
+            told = [e for e in batch.events if e.instance and e.instance.state is State.PENDING]
+            yield EventBatch(told, batch.position)
 
 
 class PagesByTimeAlone(MemoryStore):
@@ -139,6 +147,7 @@ class _Present(Snapshot):
         (TellsWhatIsThereNow, "test_many_changed_in_one_call_are_told_one_by_one"),
         (RepeatsWhereItResumes, "test_following_resumes_from_any_position_without_gap_or_repeat"),
         (RepeatsWhereItResumes, "test_snapshot_and_history_join_without_gap_or_repeat"),
+        (KeepsAbortsToItself, "test_news_tell_each_way_to_wait_and_to_be_aborted"),
         (PagesByTimeAlone, "test_pages_follow_time_and_id_without_gap_or_repeat"),
         (LooksBackOneMinute, "test_what_is_overdue_is_due_however_old"),
         (OverwritesWhatIsThere, "test_an_id_of_other_content_is_taken"),

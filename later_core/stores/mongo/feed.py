@@ -19,6 +19,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from later_core.errors import HistoryLost, ResumeTokenInvalid, StoreUnavailable
 from later_core.model.event import Event, EventBatch, EventType
 from later_core.model.limits import RESPONSE_MAX_BYTES
+from later_core.model.state import State
 from later_core.stores.mongo import cursor, positions
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import readable, to_instant
@@ -37,15 +38,36 @@ _CLOSE_SECONDS = 2.0
 
 #: Removal at the end of the retention is not a change; what else the stream says (that the
 #: collection is gone) comes as the end of its cursor.
-_EVENTS: list[Document] = [
-    {"$match": {"operationType": {"$in": ["insert", "update", "replace"]}}},
-    {"$project": {"operationType": 1, "wallTime": 1, "fullDocument": 1}},
-]
+_CHANGES: Document = {"operationType": {"$in": ["insert", "update", "replace"]}}
+
+#: By the fields that an update has set, so that the server need not look up the records of the
+#: others, which are most: of an instance that succeeds two changes of three.
+_TOLD = [State.PENDING.value, State.ABORTED.value]
+_NEWS: Document = {
+    "$or": [
+        {"operationType": {"$in": ["insert", "replace"]}},
+        {"updateDescription.updatedFields.state": {"$in": _TOLD}},
+        {"updateDescription.updatedFields.execution_time": {"$exists": True}},
+    ]
+}
+
+_FIELDS: Document = {"operationType": 1, "wallTime": 1, "fullDocument": 1}
 
 
-async def follow(connection: Connection, position: str | None) -> AsyncGenerator[EventBatch, None]:
+def follow(connection: Connection, position: str | None) -> AsyncGenerator[EventBatch, None]:
     """As ``Store.follow`` promises it."""
-    async with _open(connection, position) as stream:
+    return _read(connection, position, _CHANGES)
+
+
+def news(connection: Connection, position: str | None) -> AsyncGenerator[EventBatch, None]:
+    """As ``Store.news`` promises it."""
+    return _read(connection, position, _NEWS)
+
+
+async def _read(
+    connection: Connection, position: str | None, which: Document
+) -> AsyncGenerator[EventBatch, None]:
+    async with _open(connection, position, which) as stream:
         yield EventBatch((), stream.position)
         while True:
             for batch in await stream.next():
@@ -104,7 +126,9 @@ class _Stream:
 
 
 @asynccontextmanager
-async def _open(connection: Connection, position: str | None) -> AsyncIterator[_Stream]:
+async def _open(
+    connection: Connection, position: str | None, which: Document
+) -> AsyncIterator[_Stream]:
     start = {} if position is None else positions.start_option(position)
     # The cursor lives in a session, which each of its reads must name.
     session = await connection.client.start_session(causal_consistency=False)
@@ -114,7 +138,11 @@ async def _open(connection: Connection, position: str | None) -> AsyncIterator[_
             batch = await cursor.aggregate(
                 connection,
                 "instances",
-                [{"$changeStream": {"fullDocument": "required", **start}}, *_EVENTS],
+                [
+                    {"$changeStream": {"fullDocument": "required", **start}},
+                    {"$match": which},
+                    {"$project": _FIELDS},
+                ],
                 batch_size=0,
                 session=session,
             )

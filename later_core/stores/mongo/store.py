@@ -147,6 +147,9 @@ class MongoStore(MongoSchedules, Store):
     def follow(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
         return feed.follow(self._connection, position)
 
+    def news(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
+        return feed.news(self._connection, position)
+
     def snapshot(self, filter: Filter) -> AbstractAsyncContextManager[Snapshot]:
         return snapshot(self._connection, self._clock, filter)
 

@@ -11,6 +11,7 @@ pytest.register_assert_rewrite(
             "ending",
             "history",
             "listing",
+            "news",
             "nodes",
             "planning",
             "schedules",

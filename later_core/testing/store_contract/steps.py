@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -184,6 +184,13 @@ async def following(store: Store, position: str | None) -> AsyncIterator[Reader]
         close = getattr(batches, "aclose", None)
         if close is not None:
             await close()
+
+
+@asynccontextmanager
+async def hearing(store: Store, position: str | None) -> AsyncIterator[Reader]:
+    """Hear the store's news from this position, and let go of them in the end."""
+    async with aclosing(store.news(position)) as batches:
+        yield Reader(batches)
 
 
 async def position_now(store: Store) -> str:
