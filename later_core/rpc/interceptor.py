@@ -79,7 +79,11 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                 grpc.stream_stream_rpc_method_handler,
                 self._stream_stream(method, handler.stream_stream),
             )
-        return make(behavior, _tolerant(handler.request_deserializer), handler.response_serializer)
+        return make(
+            behavior,
+            _tolerant(handler.request_deserializer),
+            _unless_encoded(handler.response_serializer),
+        )
 
     def _unary_unary(self, method: str, behavior: _Behavior) -> _Behavior:
         async def call(request: Any, context: _Context) -> Any:
@@ -180,6 +184,15 @@ def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
             return _MALFORMED
 
     return read
+
+
+def _unless_encoded(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """A method may answer with what it has encoded itself, once for many calls."""
+
+    def write(response: Any) -> bytes:
+        return response if type(response) is bytes else serialize(response)
+
+    return write
 
 
 async def _respond(behavior: _Behavior, request: Any, context: _Context) -> None:

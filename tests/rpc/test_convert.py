@@ -7,16 +7,14 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from later_core.model.event import Event, EventBatch, EventType
 from later_core.model.instance import Delivery, Instance, InstanceError, NewInstance
 from later_core.model.instant import from_millis
-from later_core.model.limits import RESPONSE_MAX_BYTES
 from later_core.model.query import Counts, Filter
 from later_core.model.retry import RetryPolicy
 from later_core.model.state import State
 from later_core.model.stats import Lateness, Stats
 from later_core.ports.tasks import RejectedPlugin
-from later_core.rpc import convert, convert_events, convert_inventory
+from later_core.rpc import convert, convert_inventory
 from later_core.rpc.v1 import later_pb2 as pb
 from later_core.rpc.validation import check
 
@@ -145,57 +143,3 @@ def test_a_rejected_plugin_comes_back_as_it_went():
     rejected = RejectedPlugin(name="n", distribution="d", version="1", reason="no module x")
     message = over_the_wire(convert_inventory.to_rejected_plugin(rejected))
     assert convert_inventory.from_rejected_plugin(message) == rejected
-
-
-def event(number: int, *, size: int = 0, type: EventType = EventType.UPDATED) -> Event:
-    instant = datetime(2030, 1, 1, tzinfo=UTC)
-    instance = Instance(
-        id=f"i{number}",
-        task="echo",
-        execution_time=instant,
-        create_time=instant,
-        parameters=b"x" * size,
-        revision=number,
-    )
-    return Event(type=type, instance=instance, event_time=instant, position=f"p{number}")
-
-
-def test_a_batch_of_events_comes_back_as_it_went():
-    batch = EventBatch([event(1)], "p1")
-    (response,) = convert_events.to_responses(batch)
-    assert convert_events.from_response(over_the_wire(response)) == batch
-
-
-def test_a_bookmark_is_a_response_without_events():
-    (response,) = convert_events.to_responses(EventBatch([], "p7"))
-    assert response == pb.WatchInstancesResponse(resume_token="p7")
-
-
-def test_a_resync_has_no_instance():
-    resync = Event(
-        type=EventType.RESYNC,
-        instance=None,
-        event_time=datetime(2030, 1, 1, tzinfo=UTC),
-        position="p1",
-    )
-    (response,) = convert_events.to_responses(EventBatch([resync], "p1"))
-    assert response.events[0].type == pb.EVENT_TYPE_RESYNC
-    assert not response.events[0].HasField("instance")
-    assert convert_events.from_response(response).events == [resync]
-
-
-def test_a_batch_is_split_so_that_each_response_can_be_received_and_resumed_behind():
-    events = [event(n, size=RESPONSE_MAX_BYTES // 3) for n in range(1, 8)]
-    events.append(event(8, size=RESPONSE_MAX_BYTES + 1))
-    responses = list(convert_events.to_responses(EventBatch(events, "p9")))
-    ids = [[e.instance.id for e in response.events] for response in responses]
-    assert ids == [["i1", "i2"], ["i3", "i4"], ["i5", "i6"], ["i7"], ["i8"]]
-    assert [r.resume_token for r in responses] == ["p2", "p4", "p6", "p7", "p9"]
-    assert all(r.ByteSize() < 4 * 1024 * 1024 for r in responses)
-
-
-def test_what_exists_is_told_without_a_token():
-    events = [event(n, size=RESPONSE_MAX_BYTES // 2, type=EventType.EXISTING) for n in (1, 2, 3)]
-    responses = list(convert_events.to_responses(EventBatch(events, "")))
-    assert len(responses) > 1
-    assert {response.resume_token for response in responses} == {""}

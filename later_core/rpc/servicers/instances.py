@@ -18,7 +18,7 @@ from later_core.rpc.convert import (
     from_new_instance,
     to_instance,
 )
-from later_core.rpc.convert_events import to_responses
+from later_core.rpc.encoded_events import EncodedEvents
 from later_core.rpc.errors import to_status
 from later_core.rpc.pipeline import answer_in_order
 from later_core.rpc.tokens import from_page_token, to_page_token
@@ -43,6 +43,7 @@ class InstanceServicer(InstanceServiceServicer):
     def __init__(self, *, instances: Instances, subscriptions: Subscriptions) -> None:
         self._instances = instances
         self._subscriptions = subscriptions
+        self._encoded = EncodedEvents()
 
     async def CreateInstance(
         self, request: pb.CreateInstanceRequest, context: _Context
@@ -118,9 +119,9 @@ class InstanceServicer(InstanceServiceServicer):
         )
         return pb.RetryInstanceResponse(instance=to_instance(instance))
 
-    async def WatchInstances(
+    async def WatchInstances(  # type: ignore[override]  # what is encoded already
         self, request: pb.WatchInstancesRequest, context: _Context
-    ) -> AsyncIterator[pb.WatchInstancesResponse]:
+    ) -> AsyncIterator[bytes]:
         filter = from_filter(request.filter)
         # At once, so that a client knows that it is heard while nothing happens.
         await context.send_initial_metadata(())
@@ -131,7 +132,7 @@ class InstanceServicer(InstanceServiceServicer):
         )
         async with aclosing(batches):
             async for batch in batches:
-                for response in to_responses(batch):
+                for response in self._encoded.responses(batch):
                     yield response
 
     async def _create_batch(
