@@ -17,6 +17,7 @@ import structlog
 import uuid_utils
 
 from later_core.app.lifecycle import patiently, run_loops
+from later_core.engine.admission import Admission
 from later_core.engine.carrier import Carrier
 from later_core.engine.dispatcher import Dispatcher, Pace
 from later_core.engine.drainer import Drainer
@@ -38,6 +39,7 @@ from later_core.local.hub import Hub
 from later_core.local.intake import Intake
 from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
+from later_core.local.lobby import Lobby
 from later_core.local.membership import Membership
 from later_core.local.runs import Runs
 from later_core.local.window import Window
@@ -94,7 +96,7 @@ async def node(
     whatever blocks the event loop; of no use where time is faked.
     """
     database_clock = DatabaseClock(clock)
-    window, hub, health, lateness = Window(), Hub(), Health(), LatenessRecord()
+    window, lobby, hub, health, lateness = Window(), Lobby(), Hub(), Health(), LatenessRecord()
     runs = Runs(capacity=settings.max_running)
     lease = Lease(clock, seconds=settings.lease.total_seconds())
     membership = Membership(tasks=tasks.names())
@@ -124,11 +126,22 @@ async def node(
         database_clock=database_clock,
         on_scheduled_end=doorbell.ring,
     )
+    admission = Admission(
+        store=store,
+        lobby=lobby,
+        runs=runs,
+        lease=lease,
+        clock=clock,
+        database_clock=database_clock,
+        wake=window.changed.set,
+        look_again=window.doubt,
+    )
     runner = Runner(
         runs=runs,
         tasks=tasks,
         finisher=finisher,
         lease=lease,
+        admission=admission,
         lateness=lateness,
         clock=clock,
         database_clock=database_clock,
@@ -139,9 +152,9 @@ async def node(
         window=window,
         runs=runs,
         lease=lease,
-        health=health,
         clock=clock,
         database_clock=database_clock,
+        admission=admission,
         start=runner.start,
         pace=Pace(claim_lead=settings.claim_lead, catch_up_rate=settings.catch_up_rate),
     )
@@ -173,6 +186,7 @@ async def node(
     feeder = Feeder(
         store=store,
         window=window,
+        lobby=lobby,
         clock=clock,
         database_clock=database_clock,
         membership=membership,
@@ -233,6 +247,7 @@ async def node(
         "keeper": keeper.run,
         "lease": keeper.guard,
         "feeder": feeder.run,
+        "admission": admission.run,
         "planner": planner.run,
         "news": news.run,
         "follower": follower.run,
@@ -252,13 +267,14 @@ async def node(
         async with (
             watchdog or nullcontext(),
             finisher,
+            admission,
             runner,
             run_loops(loops, clock),
             instances,
             schedules,
             asyncio.TaskGroup() as group,
         ):
-            group.create_task(supervise("dispatcher", dispatcher.run, clock))
+            group.create_task(_dispatch(dispatcher, health, clock))
             try:
                 yield RunningNode(
                     instances=instances,
@@ -276,6 +292,17 @@ async def node(
                 await drainer.drain(timedelta())
     finally:
         await keeper.leave()
+
+
+async def _dispatch(dispatcher: Dispatcher, health: Health, clock: Clock) -> None:
+    async def run() -> None:
+        health.loop_runs(True)
+        try:
+            await dispatcher.run()
+        finally:
+            health.loop_runs(False)
+
+    await supervise("dispatcher", run, clock)
 
 
 def _new_id() -> str:

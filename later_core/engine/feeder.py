@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import structlog
 
 from later_core.local.database_clock import DatabaseClock
+from later_core.local.lobby import Lobby
 from later_core.local.membership import Membership, Share
 from later_core.local.window import Window
 from later_core.model.instant import from_millis, to_millis
@@ -35,6 +37,7 @@ class Feeder:
         *,
         store: Store,
         window: Window,
+        lobby: Lobby,
         clock: Clock,
         database_clock: DatabaseClock,
         membership: Membership,
@@ -43,6 +46,7 @@ class Feeder:
     ) -> None:
         self._store = store
         self._window = window
+        self._lobby = lobby
         self._clock = clock
         self._database_clock = database_clock
         self._membership = membership
@@ -77,6 +81,10 @@ class Feeder:
     def _is_cut_short(self) -> bool:
         """Whether the window had no room for all that is near, or is in doubt whether it has it."""
         return self._window.is_doubted or self._window.horizon_ms < self._target_ms
+
+    def _is_new(self, entry: DueEntry, touched: Collection[str]) -> bool:
+        """Whether what was read is the latest word, and nothing that waits for a slot already."""
+        return entry.id not in touched and not self._lobby.holds(entry.due_ms, entry.id)
 
     def _boundary(self) -> datetime:
         """What is due before this is backlog."""
@@ -119,7 +127,7 @@ class Feeder:
                 if not self._window.covers(entry.due_ms):
                     return count
                 # One that became overdue while it was read may be refused; those behind it are not.
-                if entry.id not in touched and self._window.offer(
+                if self._is_new(entry, touched) and self._window.offer(
                     entry.due_ms, entry.id, now_ms=now_ms
                 ):
                     count += 1
@@ -146,7 +154,7 @@ class Feeder:
                 return count
             now_ms = self._database_clock.now_ms()
             for entry in page:
-                if entry.id not in touched:
+                if self._is_new(entry, touched):
                     if not self._window.offer(entry.due_ms, entry.id, now_ms=now_ms):
                         return count
                     count += 1

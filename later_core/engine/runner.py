@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import structlog
 
+from later_core.engine.admission import Admission
 from later_core.engine.deadlines import Deadlines
 from later_core.engine.finisher import Finisher
 from later_core.engine.holder import Holder
@@ -48,6 +49,7 @@ class Runner:
         tasks: Tasks,
         finisher: Finisher,
         lease: Lease,
+        admission: Admission,
         lateness: LatenessRecord,
         clock: Clock,
         database_clock: DatabaseClock,
@@ -57,6 +59,7 @@ class Runner:
         self._tasks = tasks
         self._finisher = finisher
         self._lease = lease
+        self._admission = admission
         self._lateness = lateness
         self._clock = clock
         self._database_clock = database_clock
@@ -166,6 +169,18 @@ class Runner:
         finally:
             self.began.pop(run.key, None)
             self._runs.remove(run)
+            self._release(run)
+
+    def _release(self, run: Run) -> None:
+        """Give its slot back, unless its code goes on: nobody can stop a thread."""
+        if run.slot is not None and not run.is_code_running:
+            slot, run.slot = run.slot, None
+            self._admission.give_back(slot)
+
+    def _note_code_end(self, run: Run) -> None:
+        run.is_code_running = False
+        if self._runs.get(run.instance.id) is not run:
+            self._release(run)  # the attempt was over before
 
     async def _attempt(self, run: Run, context: Context) -> Outcome:
         """Hold and call; answers an outcome whatever happens, unless the runner itself is cancelled."""
@@ -184,7 +199,10 @@ class Runner:
             if run.instance.timeout is not None:
                 self.deadlines.watch(run, run.instance.timeout)
             outcome = await self._invocation.run(
-                installed.task, context, lambda: self._note_begin(run)
+                installed.task,
+                context,
+                lambda: self._note_begin(run),
+                None if run.slot is None else lambda: self._note_code_end(run),
             )
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -219,6 +237,8 @@ class Runner:
             if late > instance.start_deadline:
                 message = f"due {late.total_seconds():.3f} s ago, too late to be useful"
                 return Failed(error=_error("MISSED", message), is_final=True)
+        if instance.concurrency is not None and run.slot is None:
+            return HandedBack(error=_error("NOT_ADMITTED", "it holds no slot of its key"))
         return None
 
     def _note_begin(self, run: Run) -> None:
@@ -228,12 +248,13 @@ class Runner:
             RuntimeError: the run was stopped while it waited for a thread; its code must not begin.
         """
         now_ms = self._database_clock.now_ms()
+        run.is_code_running = run.slot is not None
         self.began[run.key] = now_ms
         # Looked at after the note: whoever stops the run from here on sees that it has begun.
         if run.stop_reason is not None:
             self.began.pop(run.key, None)
             raise RuntimeError("stopped before it began")
-        self._lateness.add((now_ms - run.due_ms) / 1000.0)
+        self._lateness.add((now_ms - run.ready_ms) / 1000.0)
 
     def _stopped(self, run: Run) -> Outcome:
         match run.stop_reason:

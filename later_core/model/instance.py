@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from later_core.model.concurrency import Concurrency
 from later_core.model.retry import NO_RETRY, RetryPolicy
 from later_core.model.state import State
 from later_core.model.value import value
@@ -51,6 +52,7 @@ class NewInstance:
     start_deadline: timedelta | None = None
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
+    concurrency: Concurrency | None = None
 
 
 @value
@@ -59,8 +61,8 @@ class Instance:
 
     What never changes: ``id``, ``task``, ``parameters``, ``retry``, ``timeout`` (of one attempt),
     ``start_deadline`` (how long after the execution time a start is still useful), ``delivery``,
-    ``labels``, ``schedule_id``, ``fingerprint`` (of the content asked for, tells a repeated create
-    from another one) and ``create_time``.
+    ``labels``, ``concurrency`` (how many may run at once), ``schedule_id``, ``fingerprint`` (of the content
+    asked for, tells a repeated create from another one) and ``create_time``.
 
     What changes, always together with ``revision``: ``state``; ``execution_time``; ``attempt``
     (0 before the first start); ``uncounted_attempts`` (those that the retry policy leaves out: made
@@ -84,6 +86,7 @@ class Instance:
     start_deadline: timedelta | None = None
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
+    concurrency: Concurrency | None = None
     schedule_id: str | None = None
     fingerprint: bytes = b""
     node: str | None = None

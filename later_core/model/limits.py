@@ -24,6 +24,9 @@ LABELS_MAX_COUNT = 32
 LABEL_KEY_MAX_LENGTH = 63
 LABEL_VALUE_MAX_LENGTH = 255
 MAX_ATTEMPTS = 1000
+CONCURRENCY_KEY_MAX_LENGTH = 128
+#: All that hold a slot of a key stand in one document.
+CONCURRENCY_MAX = 1000
 DURATION_MAX = timedelta(days=36_500)
 
 #: Messages stay under the 4 MiB that every gRPC client accepts by default; a page or an event

@@ -24,6 +24,7 @@ from later_core.model.instance import Instance
 from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
+from later_core.ports.admission import AdmissionStore
 from later_core.ports.schedules import ScheduleStore
 
 
@@ -69,10 +70,11 @@ class Snapshot(ABC):
         """
 
 
-class Store(ScheduleStore):
+class Store(ScheduleStore, AdmissionStore):
     """The database of one Later. An async context manager: entering connects and prepares.
 
-    What it promises of schedules stands in ``later_core.ports.schedules``.
+    What it promises of schedules stands in ``later_core.ports.schedules``, of slots in
+    ``later_core.ports.admission``.
     """
 
     async def __aenter__(self) -> Self:
@@ -187,8 +189,13 @@ class Store(ScheduleStore):
         """
 
     @abstractmethod
-    async def claim(self, ids: Sequence[str], *, node: str, until: datetime) -> Sequence[Instance]:
+    async def claim(
+        self, ids: Sequence[str], *, node: str, until: datetime, is_admitted: bool = False
+    ) -> Sequence[Instance]:
         """PENDING -> RUNNING by this node, for those of the ids that are PENDING and due by ``until``.
+
+        Instances with a ``concurrency`` are left alone, unless ``is_admitted`` says that the node holds
+        a slot for each of them; ``gated`` tells of them.
 
         Sets ``node``, adds one to ``attempt``, clears ``start_time`` and ``error``. Answers exactly
         the instances that this very call claimed, as they are after it, in any order. After an

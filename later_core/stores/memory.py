@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from later_core.errors import InstanceNotFound, NodeNotFound
 from later_core.model.bucket import bucket_of
+from later_core.model.concurrency import Gated
 from later_core.model.event import Event, EventBatch, EventType
 from later_core.model.instance import Instance
 from later_core.model.instant import from_millis, round_up, to_millis
@@ -27,6 +28,7 @@ from later_core.model.state import State
 from later_core.ports.clock import Clock
 from later_core.ports.store import Aborted, IdTaken, Inserted, InsertResult, Snapshot, Store
 from later_core.stores import memory_moves as moves
+from later_core.stores.memory_admission import MemoryAdmission
 from later_core.stores.memory_history import History, payload_bytes, position_of
 from later_core.stores.memory_schedules import MemorySchedules
 
@@ -46,7 +48,7 @@ class _Lease:
         return not self.status.is_alive
 
 
-class MemoryStore(MemorySchedules, Store):
+class MemoryStore(MemorySchedules, MemoryAdmission, Store):
     """A Store whose clock is the one it is given; several nodes of one test may share it.
 
     ``history_length`` changes are remembered for ``follow``, older positions are lost. Opening and
@@ -149,14 +151,28 @@ class MemoryStore(MemorySchedules, Store):
                 entries.append(DueEntry(due_ms, id, task))
         return entries
 
-    async def claim(self, ids: Sequence[str], *, node: str, until: datetime) -> Sequence[Instance]:
+    async def claim(
+        self, ids: Sequence[str], *, node: str, until: datetime, is_admitted: bool = False
+    ) -> Sequence[Instance]:
         await self._yield()
         return [
             self._write(moves.claimed(instance, node=node))
-            for id in dict.fromkeys(ids)
-            if (instance := self._instances.get(id))
-            and instance.state is State.PENDING
-            and instance.execution_time <= until
+            for instance in self._due_ones(ids, until)
+            if is_admitted or instance.concurrency is None
+        ]
+
+    async def gated(self, ids: Sequence[str], *, until: datetime) -> Sequence[Gated]:
+        await self._yield()
+        return [
+            Gated(
+                id=instance.id,
+                task=instance.task,
+                due_ms=to_millis(instance.execution_time),
+                concurrency=instance.concurrency,
+                start_deadline=instance.start_deadline,
+            )
+            for instance in self._due_ones(ids, until)
+            if instance.concurrency is not None
         ]
 
     async def started(self, starts: Mapping[tuple[str, int], datetime], *, node: str) -> None:
@@ -208,8 +224,8 @@ class MemoryStore(MemorySchedules, Store):
         for lease in self._leases.values():
             if lease.until <= now:
                 lease.status = replace(lease.status, is_alive=False)
-        alive = {node for node, lease in self._leases.items() if not lease.is_dead}
-        orphans = [i for i in self._running() if i.node not in alive]
+        living = self._living()
+        orphans = [i for i in self._running() if i.node not in living]
         return [self._write(moves.recovered(i, now=now)) for i in orphans[:limit]]
 
     async def reclaim(self, node: str, running: Collection[tuple[str, int]]) -> Sequence[Instance]:
@@ -276,6 +292,20 @@ class MemoryStore(MemorySchedules, Store):
         if instance is None:
             raise InstanceNotFound(id)
         return instance
+
+    def _living(self) -> Collection[str]:
+        return {node for node, lease in self._leases.items() if not lease.is_dead}
+
+    def _due_ones(self, ids: Sequence[str], until: datetime) -> Iterator[Instance]:
+        """Those of the ids that are PENDING and due by then, each once."""
+        for id in dict.fromkeys(ids):
+            instance = self._instances.get(id)
+            if (
+                instance is not None
+                and instance.state is State.PENDING
+                and instance.execution_time <= until
+            ):
+                yield instance
 
     def _running(self) -> Iterator[Instance]:
         everything = (self._instances[id] for _, id in self._by_time)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from later_core.testing.store_contract.admission import AdmissionContract
 from later_core.testing.store_contract.creating import CreatingContract
 from later_core.testing.store_contract.ending import EndingContract
 from later_core.testing.store_contract.history import HistoryContract
@@ -23,6 +24,7 @@ class StoreContract(
     SteeringContract,
     StartingContract,
     EndingContract,
+    AdmissionContract,
     NodesContract,
     SchedulesContract,
     PlanningContract,
@@ -30,7 +32,7 @@ class StoreContract(
     NewsContract,
     SnapshotsContract,
 ):
-    """Every promise of ``later_core.ports.store`` and ``ports.schedules``.
+    """Every promise of ``later_core.ports.store``, ``ports.schedules`` and ``ports.admission``.
 
     Subclass it as ``Test…`` with two fixtures.
 

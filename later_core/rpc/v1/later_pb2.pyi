@@ -289,6 +289,7 @@ class Instance(message.Message):
     FINISH_TIME_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
     UNCOUNTED_ATTEMPTS_FIELD_NUMBER: builtins.int
+    CONCURRENCY_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Unique for ever."""
     task: builtins.str
@@ -351,6 +352,10 @@ class Instance(message.Message):
     def finish_time(self) -> timestamp_pb2.Timestamp:
         """When it ended; unset before."""
 
+    @builtins.property
+    def concurrency(self) -> Concurrency:
+        """How many that carry the same key may run at once; unset: without limit."""
+
     def __init__(
         self,
         *,
@@ -374,10 +379,37 @@ class Instance(message.Message):
         finish_time: timestamp_pb2.Timestamp | None = ...,
         revision: builtins.int = ...,
         uncounted_attempts: builtins.int = ...,
+        concurrency: Concurrency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["concurrency", b"concurrency", "create_time", b"create_time", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "concurrency", b"concurrency", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Concurrency(message.Message):
+    """A limit on how many instances run at once in the whole cluster, whatever their tasks and nodes. An
+    instance begins only while fewer than its own limit of the same key run; until then it stays PENDING.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    key: builtins.str
+    """Whatever is to run beside no more than so many of its kind; no control characters, not only spaces."""
+    limit: builtins.int
+    """How many may run at once, 1 to 1,000."""
+    def __init__(
+        self,
+        *,
+        key: builtins.str = ...,
+        limit: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "limit", b"limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -418,6 +450,7 @@ class CreateInstanceRequest(message.Message):
     START_DEADLINE_FIELD_NUMBER: builtins.int
     DELIVERY_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
+    CONCURRENCY_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Chosen by the client so that a repeated create is recognized; empty: the server makes one."""
     task: builtins.str
@@ -458,6 +491,10 @@ class CreateInstanceRequest(message.Message):
         control characters.
         """
 
+    @builtins.property
+    def concurrency(self) -> Concurrency:
+        """How many that carry the same key may run at once; unset: without limit."""
+
     def __init__(
         self,
         *,
@@ -472,10 +509,11 @@ class CreateInstanceRequest(message.Message):
         start_deadline: duration_pb2.Duration | None = ...,
         delivery: Delivery.ValueType = ...,
         labels: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        concurrency: Concurrency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["delay", b"delay", "due", b"due", "execution_time", b"execution_time", "json", b"json", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["concurrency", b"concurrency", "delay", b"delay", "due", b"due", "execution_time", b"execution_time", "json", b"json", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["delay", b"delay", "delivery", b"delivery", "due", b"due", "execution_time", b"execution_time", "id", b"id", "json", b"json", "labels", b"labels", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "task", b"task", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["concurrency", b"concurrency", "delay", b"delay", "delivery", b"delivery", "due", b"due", "execution_time", b"execution_time", "id", b"id", "json", b"json", "labels", b"labels", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "task", b"task", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_due: _TypeAlias = typing.Literal["execution_time", "delay"]  # noqa: Y015
     _WhichOneofArgType_due: _TypeAlias = typing.Literal["due", b"due"]  # noqa: Y015
@@ -1344,6 +1382,7 @@ class ScheduleSpec(message.Message):
     START_DEADLINE_FIELD_NUMBER: builtins.int
     DELIVERY_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
+    CONCURRENCY_FIELD_NUMBER: builtins.int
     RULES_FIELD_NUMBER: builtins.int
     EXCLUSIONS_FIELD_NUMBER: builtins.int
     TIME_ZONE_FIELD_NUMBER: builtins.int
@@ -1396,6 +1435,10 @@ class ScheduleSpec(message.Message):
         """
 
     @builtins.property
+    def concurrency(self) -> Concurrency:
+        """How many that carry the same key may run at once; unset: without limit."""
+
+    @builtins.property
     def rules(self) -> containers.RepeatedCompositeFieldContainer[ScheduleRule]:
         """It fires at the times of any of these, 1 to 32."""
 
@@ -1432,6 +1475,7 @@ class ScheduleSpec(message.Message):
         start_deadline: duration_pb2.Duration | None = ...,
         delivery: Delivery.ValueType = ...,
         labels: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        concurrency: Concurrency | None = ...,
         rules: abc.Iterable[ScheduleRule] | None = ...,
         exclusions: abc.Iterable[ScheduleExclusion] | None = ...,
         time_zone: builtins.str = ...,
@@ -1444,9 +1488,9 @@ class ScheduleSpec(message.Message):
         catchup_window: duration_pb2.Duration | None = ...,
         pause_on_failure: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["catchup_window", b"catchup_window", "end_time", b"end_time", "jitter", b"jitter", "json", b"json", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["catchup_window", b"catchup_window", "concurrency", b"concurrency", "end_time", b"end_time", "jitter", b"jitter", "json", b"json", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["catch_up", b"catch_up", "catchup_window", b"catchup_window", "delivery", b"delivery", "end_time", b"end_time", "exclusions", b"exclusions", "jitter", b"jitter", "json", b"json", "labels", b"labels", "max_runs", b"max_runs", "overlap", b"overlap", "parameters", b"parameters", "pause_on_failure", b"pause_on_failure", "payload", b"payload", "retry", b"retry", "rules", b"rules", "start_deadline", b"start_deadline", "start_time", b"start_time", "task", b"task", "time_zone", b"time_zone", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["catch_up", b"catch_up", "catchup_window", b"catchup_window", "concurrency", b"concurrency", "delivery", b"delivery", "end_time", b"end_time", "exclusions", b"exclusions", "jitter", b"jitter", "json", b"json", "labels", b"labels", "max_runs", b"max_runs", "overlap", b"overlap", "parameters", b"parameters", "pause_on_failure", b"pause_on_failure", "payload", b"payload", "retry", b"retry", "rules", b"rules", "start_deadline", b"start_deadline", "start_time", b"start_time", "task", b"task", "time_zone", b"time_zone", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_payload: _TypeAlias = typing.Literal["parameters", "json"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = typing.Literal["payload", b"payload"]  # noqa: Y015

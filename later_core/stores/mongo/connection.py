@@ -74,6 +74,7 @@ class Connection:
     instances: Collection
     schedules: Collection
     nodes: Collection
+    slots: Collection
     meta: Collection
 
     @contextmanager
@@ -139,5 +140,6 @@ def connect(uri: str, database: str) -> Connection:
         instances=chosen["instances"],
         schedules=chosen["schedules"],
         nodes=chosen["nodes"],
+        slots=chosen["slots"],
         meta=chosen["meta"],
     )

@@ -1,0 +1,53 @@
+"""What Later needs from a database to run no more at once than is allowed: a part of ``Store``.
+
+A slot is held by a node from ``take_slots`` until it is given back, swept by its own node, or freed
+because that node is dead or gone. Nobody else takes it away: only its node knows whether the code still
+runs, and once the node is dead by the database's clock, it has stopped what it ran.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from later_core.model.concurrency import Gated, Slot
+
+
+class AdmissionStore(ABC):
+    """Slots of concurrency keys, and which instances need one."""
+
+    @abstractmethod
+    async def gated(self, ids: Sequence[str], *, until: datetime) -> Sequence[Gated]:
+        """Those of the ids that are PENDING, due by ``until``, and left alone by a claim that is not
+        ``is_admitted``; in any order.
+        """
+
+    @abstractmethod
+    async def take_slots(self, slots: Sequence[Slot]) -> Sequence[bool]:
+        """Whether each slot is now held, in the order of the arguments.
+
+        Those of one key are taken in their order, each only while fewer than its ``limit`` are held, in
+        one atomic step. Repeating a call is safe: a slot that is held already stays so. A call without
+        an answer may have taken some, or take them later; ``sweep_slots`` finds them.
+        """
+
+    @abstractmethod
+    async def give_back_slots(self, slots: Sequence[Slot]) -> None:
+        """Free these slots; those that are not held are none. Repeating a call is safe."""
+
+    @abstractmethod
+    async def sweep_slots(self, node: str, *, up_to: int, keep: Collection[int]) -> None:
+        """Free the slots of this node whose serials are at most ``up_to`` and not among ``keep``.
+
+        Finds what was taken by a call without an answer. What is taken later has a larger serial, so
+        that a sweep which arrives late does no harm.
+        """
+
+    @abstractmethod
+    async def free_slots(self) -> None:
+        """Free the slots of nodes that were declared dead (``recover``) or are unknown."""
+
+    @abstractmethod
+    async def slots(self, key: str) -> Sequence[Slot]:
+        """The slots of the key that are held, in the order in which they were taken; ``limit`` is 0."""

@@ -1,0 +1,71 @@
+"""The slots of the reference store."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from later_core.model.concurrency import Slot
+from later_core.ports.admission import AdmissionStore
+
+_Name = tuple[str, int]
+
+
+class MemoryAdmission(AdmissionStore):
+    """A part of ``MemoryStore``; the other parts hold the instances and the nodes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: The held slots of each key, by node and serial.
+        self._slots: dict[str, dict[_Name, Slot]] = {}
+
+    @abstractmethod
+    async def _yield(self) -> None: ...
+
+    @abstractmethod
+    def _living(self) -> Collection[str]:
+        """The nodes that nobody has declared dead."""
+
+    async def take_slots(self, slots: Sequence[Slot]) -> Sequence[bool]:
+        await self._yield()
+        return [self._take_slot(slot) for slot in slots]
+
+    async def give_back_slots(self, slots: Sequence[Slot]) -> None:
+        await self._yield()
+        for slot in slots:
+            self._let_go(slot.key, (slot.node, slot.serial))
+
+    async def sweep_slots(self, node: str, *, up_to: int, keep: Collection[int]) -> None:
+        await self._yield()
+        for slot in self._all_slots():
+            if slot.node == node and slot.serial <= up_to and slot.serial not in keep:
+                self._let_go(slot.key, (slot.node, slot.serial))
+
+    async def free_slots(self) -> None:
+        await self._yield()
+        living = self._living()
+        for slot in self._all_slots():
+            if slot.node not in living:
+                self._let_go(slot.key, (slot.node, slot.serial))
+
+    async def slots(self, key: str) -> Sequence[Slot]:
+        await self._yield()
+        return [replace(slot, limit=0) for slot in self._slots.get(key, {}).values()]
+
+    def _all_slots(self) -> list[Slot]:
+        return [slot for held in self._slots.values() for slot in held.values()]
+
+    def _take_slot(self, slot: Slot) -> bool:
+        held = self._slots.get(slot.key, {})
+        name = (slot.node, slot.serial)
+        if name not in held and len(held) >= slot.limit:
+            return False
+        self._slots.setdefault(slot.key, held)[name] = slot
+        return True
+
+    def _let_go(self, key: str, name: _Name) -> None:
+        held = self._slots.get(key, {})
+        held.pop(name, None)
+        if not held:
+            self._slots.pop(key, None)
