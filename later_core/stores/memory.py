@@ -17,10 +17,9 @@ from datetime import datetime, timedelta
 from later_core.errors import InstanceNotFound, NodeNotFound
 from later_core.model.bucket import bucket_of
 from later_core.model.concurrency import Gated
-from later_core.model.event import Event, EventBatch, EventType
+from later_core.model.event import EventBatch, EventType
 from later_core.model.instance import Instance
 from later_core.model.instant import from_millis, round_up, to_millis
-from later_core.model.limits import PAGE_MAX_SIZE, RESPONSE_MAX_BYTES
 from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
@@ -29,7 +28,8 @@ from later_core.ports.clock import Clock
 from later_core.ports.store import Aborted, IdTaken, Inserted, InsertResult, Snapshot, Store
 from later_core.stores import memory_moves as moves
 from later_core.stores.memory_admission import MemoryAdmission
-from later_core.stores.memory_history import History, payload_bytes, position_of
+from later_core.stores.memory_history import History, position_of
+from later_core.stores.memory_pages import MemorySnapshot, taken
 from later_core.stores.memory_schedules import MemorySchedules
 
 #: How long ``follow`` is silent before it says where it stands.
@@ -94,7 +94,7 @@ class MemoryStore(MemorySchedules, MemoryAdmission, Store):
     async def list(self, filter: Filter, *, after: PageKey | None, limit: int) -> Page:
         await self._yield()
         matching = self._matching(filter, after=after)
-        page = _take(matching, limit)
+        page = taken(matching, limit)
         has_more = next(matching, None) is not None
         last = page[-1] if page else None
         key = PageKey(last.execution_time, last.id) if last and has_more else None
@@ -258,7 +258,7 @@ class MemoryStore(MemorySchedules, MemoryAdmission, Store):
     @asynccontextmanager
     async def snapshot(self, filter: Filter) -> AsyncIterator[Snapshot]:
         await self._yield()
-        yield _MemorySnapshot(
+        yield MemorySnapshot(
             position_of(self._history.end), list(self._matching(filter, after=None))
         )
 
@@ -353,33 +353,3 @@ class MemoryStore(MemorySchedules, MemoryAdmission, Store):
         del self._by_time[bisect_left(self._by_time, key)]
         if instance.state is State.PENDING:
             del self._pending[bisect_left(self._pending, key)]
-
-
-class _MemorySnapshot(Snapshot):
-    def __init__(self, position: str, instances: Sequence[Instance]) -> None:
-        self.position = position
-        self._instances = instances
-
-    async def pages(self) -> AsyncIterator[Sequence[Instance]]:
-        remaining = iter(self._instances)
-        while page := _take(remaining, PAGE_MAX_SIZE):
-            yield page
-
-
-def _is_news(event: Event) -> bool:
-    """Whether other nodes must know. (A store may tell more: that nobody counts on it is seen here.)"""
-    instance = event.instance
-    return instance is None or instance.state in (State.PENDING, State.ABORTED)
-
-
-def _take(instances: Iterator[Instance], limit: int) -> Sequence[Instance]:
-    """The next ones, until there are ``limit`` or their payloads fill a response."""
-    page: list[Instance] = []
-    weight = 0
-    while len(page) < limit and weight < RESPONSE_MAX_BYTES:
-        instance = next(instances, None)
-        if instance is None:
-            break
-        page.append(instance)
-        weight += payload_bytes(instance)
-    return page

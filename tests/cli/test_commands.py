@@ -50,7 +50,8 @@ def test_create_takes_every_field(ask, id: str):
         "create", "echo", "--json-parameters", '{"message": "grüße", "a": 1}', "--id", id,
         "--at", "2500-01-01T00:00:00Z", "--label", "team=blue", "--label", "who=me=you",
         "--timeout", "5s", "--start-deadline", "1d", "--max-attempts", "3", "--min-backoff", "2s",
-        "--max-backoff", "1m", "--multiplier", "3", "--delivery", "at-most-once", "--json",
+        "--max-backoff", "1m", "--multiplier", "3", "--delivery", "at-most-once",
+        "--concurrency-key", "the database", "--concurrency-limit", "3", "--json",
     )  # fmt: skip
     (record,) = said.records
     assert record["executionTime"] == "2500-01-01T00:00:00Z"
@@ -61,7 +62,21 @@ def test_create_takes_every_field(ask, id: str):
         "maxAttempts": 3, "minBackoff": "2s", "maxBackoff": "60s", "multiplier": 3.0,
     }  # fmt: skip
     assert record["delivery"] == "DELIVERY_AT_MOST_ONCE"
-    assert "grüße" in ask("get", id).out
+    assert record["concurrency"] == {"key": "the database", "limit": 3}
+    shown = ask("get", id).out
+    assert "grüße" in shown
+    assert "3 at once of the database" in shown
+
+
+def test_a_concurrency_key_alone_lets_one_run_at_once(ask, id: str):
+    said = ask("create", "echo", "--id", id, "--in", "1h", "--concurrency-key", "k", "--json")
+    assert said.records[0]["concurrency"] == {"key": "k", "limit": 1}
+
+
+def test_a_concurrency_limit_without_a_key_is_wrong_usage(ask):
+    said = ask("create", "echo", "--concurrency-limit", "2")
+    assert said.code == 2
+    assert "--concurrency-limit needs a --concurrency-key" in said.err
 
 
 def test_parameters_come_from_a_file_byte_for_byte(ask, tmp_path: Path):

@@ -398,7 +398,7 @@ class Concurrency(message.Message):
     KEY_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
     key: builtins.str
-    """Whatever is to run beside no more than so many of its kind; no control characters, not only spaces."""
+    """What those have in common that are not to run all at once; not empty, without control characters."""
     limit: builtins.int
     """How many may run at once, 1 to 1,000."""
     def __init__(
