@@ -248,19 +248,6 @@ def a_full_key_that_is_never_asked_for_again(patch: Patch) -> None:
     patch.setattr(admission, "POLL", 1e6)
 
 
-@planted
-def a_slot_that_outlives_the_name_of_its_node(patch: Patch) -> None:
-    """Of a node that was declared dead, and whose slots are free: it claims with them all the same."""
-    claim = Dispatcher._claim_admitted
-
-    async def naive(self: Any, admitted: Sequence[Any]) -> None:
-        node = self._lease.node
-        own = [replace(one, slot=one.slot and replace(one.slot, node=node)) for one in admitted]
-        await claim(self, own)
-
-    patch.setattr(Dispatcher, "_claim_admitted", naive)
-
-
 # -- the engine --------------------------------------------------------------------------------
 
 
