@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 
 from later_core.errors import InstanceNotFound, NodeNotFound
 from later_core.model.bucket import bucket_of
-from later_core.model.concurrency import Gated
 from later_core.model.event import EventBatch, EventType
 from later_core.model.instance import Instance
 from later_core.model.instant import from_millis, round_up, to_millis
@@ -28,7 +27,7 @@ from later_core.ports.clock import Clock
 from later_core.ports.store import Aborted, IdTaken, Inserted, InsertResult, Snapshot, Store
 from later_core.stores import memory_moves as moves
 from later_core.stores.memory_admission import MemoryAdmission
-from later_core.stores.memory_history import History, position_of
+from later_core.stores.memory_history import History, is_news, position_of
 from later_core.stores.memory_pages import MemorySnapshot, taken
 from later_core.stores.memory_schedules import MemorySchedules
 
@@ -161,20 +160,6 @@ class MemoryStore(MemorySchedules, MemoryAdmission, Store):
             if is_admitted or instance.concurrency is None
         ]
 
-    async def gated(self, ids: Sequence[str], *, until: datetime) -> Sequence[Gated]:
-        await self._yield()
-        return [
-            Gated(
-                id=instance.id,
-                task=instance.task,
-                due_ms=to_millis(instance.execution_time),
-                concurrency=instance.concurrency,
-                start_deadline=instance.start_deadline,
-            )
-            for instance in self._due_ones(ids, until)
-            if instance.concurrency is not None
-        ]
-
     async def started(self, starts: Mapping[tuple[str, int], datetime], *, node: str) -> None:
         await self._yield()
         for (id, attempt), start_time in starts.items():
@@ -252,7 +237,7 @@ class MemoryStore(MemorySchedules, MemoryAdmission, Store):
     async def news(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
         async with aclosing(self.follow(position)) as batches:
             async for batch in batches:
-                told = [event for event in batch.events if _is_news(event)]
+                told = [event for event in batch.events if is_news(event)]
                 yield EventBatch(told, batch.position)
 
     @asynccontextmanager

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from later_core.model.concurrency import Slot
+from later_core.model.concurrency import Gated, Slot
+from later_core.model.instance import Instance
+from later_core.model.instant import to_millis
 from later_core.ports.admission import AdmissionStore
 
 _Name = tuple[str, int]
@@ -24,8 +27,26 @@ class MemoryAdmission(AdmissionStore):
     async def _yield(self) -> None: ...
 
     @abstractmethod
+    def _due_ones(self, ids: Sequence[str], until: datetime) -> Iterator[Instance]:
+        """Those of the ids that are PENDING and due by then, each once."""
+
+    @abstractmethod
     def _living(self) -> Collection[str]:
         """The nodes that nobody has declared dead."""
+
+    async def gated(self, ids: Sequence[str], *, until: datetime) -> Sequence[Gated]:
+        await self._yield()
+        return [
+            Gated(
+                id=instance.id,
+                task=instance.task,
+                due_ms=to_millis(instance.execution_time),
+                concurrency=instance.concurrency,
+                start_deadline=instance.start_deadline,
+            )
+            for instance in self._due_ones(ids, until)
+            if instance.concurrency is not None
+        ]
 
     async def take_slots(self, slots: Sequence[Slot]) -> Sequence[bool]:
         await self._yield()
