@@ -26,9 +26,11 @@ from later_core.engine.finisher import Finisher
 from later_core.engine.follower import Follower
 from later_core.engine.keeper import Keeper
 from later_core.engine.news import News
+from later_core.engine.permits import PermitBook
 from later_core.engine.planner import Planner
 from later_core.engine.recorder import Recorder
 from later_core.engine.runner import Runner
+from later_core.engine.slots import Slots
 from later_core.engine.supervisor import supervise
 from later_core.engine.surroundings import Surroundings
 from later_core.engine.watchdog import Watchdog
@@ -47,7 +49,7 @@ from later_core.model.event import Event
 from later_core.model.node import Node
 from later_core.ports.clock import Clock
 from later_core.ports.store import Store
-from later_core.ports.tasks import Tasks
+from later_core.ports.tasks import Tasks, WithRates
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
 from later_core.service.nodes import Nodes
@@ -95,13 +97,14 @@ async def node(
     ``new_id`` makes the ids under which the node lives. ``watch_loop``: let a thread notice
     whatever blocks the event loop; of no use where time is faked.
     """
+    tasks = WithRates(tasks, settings.rate_limits)
     database_clock = DatabaseClock(clock)
-    window, lobby, hub, health, lateness = Window(), Lobby(), Hub(), Health(), LatenessRecord()
+    window, lobby, hub, doorbell = Window(), Lobby(), Hub(), Doorbell()
+    health, lateness = Health(), LatenessRecord()
     runs = Runs(capacity=settings.max_running)
     lease = Lease(clock, seconds=settings.lease.total_seconds())
     membership = Membership(tasks=tasks.names())
     intake = Intake(window=window, membership=membership, database_clock=database_clock)
-    doorbell = Doorbell()
     started_at = clock.now()
 
     keeper = Keeper(
@@ -127,7 +130,8 @@ async def node(
         on_scheduled_end=doorbell.ring,
     )
     admission = Admission(
-        store=store,
+        slots=Slots(store=store, lease=lease, clock=clock),
+        permits=PermitBook(store=store, rates=tasks.rates),
         lobby=lobby,
         runs=runs,
         lease=lease,
@@ -243,6 +247,7 @@ async def node(
         version=version("later-core"),
         started_at=started_at,
     )
+    watchdog = Watchdog(clock=clock, name_of=runner.name_of) if watch_loop else None
     loops = {
         "keeper": keeper.run,
         "lease": keeper.guard,
@@ -256,10 +261,8 @@ async def node(
         "deadlines": runner.deadlines.run,
         "drainer": drainer.run,
         "aborted": runner.call_back_aborted,
+        **({"watchdog": watchdog.run} if watchdog else {}),
     }
-    watchdog = Watchdog(clock=clock, name_of=runner.name_of) if watch_loop else None
-    if watchdog:
-        loops["watchdog"] = watchdog.run
     if not await patiently("join", keeper.join, clock, stop):
         yield None
         return

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -76,6 +78,9 @@ class Dispatcher:
         self._database_clock = database_clock
         self._admission = admission
         self._start = start
+        #: What a claim is told of tasks with a rate limit: nothing, where there are none.
+        tasks = admission.limited_tasks
+        self._but_limited: dict[str, Any] = {"but_tasks": tasks} if tasks else {}
         self._lead_ms = pace.claim_lead / timedelta(milliseconds=1)
         self._latest_ms = self._lead_ms * (1 - _GATHER)
         self._rate = pace.catch_up_rate
@@ -181,7 +186,7 @@ class Dispatcher:
         until = from_millis(until_ms)
         try:
             claimed = await self._store.claim(
-                [id for _, id in entries], node=self._lease.node, until=until
+                [id for _, id in entries], node=self._lease.node, until=until, **self._but_limited
             )
         except StoreUnavailable as error:
             self._note_failure()
@@ -197,7 +202,9 @@ class Dispatcher:
     async def _gate(self, entries: Sequence[Entry], until: datetime) -> None:
         """Of what was not claimed some may need a slot: those wait for it."""
         try:
-            gated = await self._store.gated([id for _, id in entries], until=until)
+            gated = await self._store.gated(
+                [id for _, id in entries], until=until, tasks=self._admission.limited_tasks
+            )
         except StoreUnavailable:
             self._window.put_back(entries, now_ms=self._database_clock.now_ms())
             return
@@ -219,7 +226,10 @@ class Dispatcher:
             )
             for instance in claimed:
                 run, one = self._runs.add(instance), left.pop(instance.id)
-                run.slot, run.ready_ms = one.slot, max(run.due_ms, one.since_ms)
+                run.slot, run.permit = one.slot, one.permit
+                run.ready_ms = max(run.due_ms, one.since_ms)
+                if one.permit is not None:
+                    run.due_ms = max(run.due_ms, math.ceil(one.permit.at_ms))
                 self._start(run)
         except StoreUnavailable as error:
             self._note_failure()
@@ -227,8 +237,7 @@ class Dispatcher:
             self._put_back(left.values())
         finally:
             for one in left.values():
-                if one.slot is not None:
-                    self._admission.give_back(one.slot)
+                self._admission.give_back(one.slot, one.permit)
         if len(ids) < len(admitted):
             self._put_back(one for one in left.values() if one.gated.id not in ids)
 

@@ -172,10 +172,13 @@ class Runner:
             self._release(run)
 
     def _release(self, run: Run) -> None:
-        """Give its slot back, unless its code goes on: nobody can stop a thread."""
-        if run.slot is not None and not run.is_code_running:
+        """Give back what it was admitted with, but for the slot of code that goes on in a thread."""
+        permit, run.permit = run.permit, None
+        slot = None
+        if not run.is_code_running:
             slot, run.slot = run.slot, None
-            self._admission.give_back(slot)
+        if slot is not None or permit is not None:
+            self._admission.give_back(slot, permit)
 
     def _note_code_end(self, run: Run) -> None:
         run.is_code_running = False
@@ -237,8 +240,10 @@ class Runner:
             if late > instance.start_deadline:
                 message = f"due {late.total_seconds():.3f} s ago, too late to be useful"
                 return Failed(error=_error("MISSED", message), is_final=True)
-        if instance.concurrency is not None and run.slot is None:
-            return HandedBack(error=_error("NOT_ADMITTED", "it holds no slot of its key"))
+        needs_slot = instance.concurrency is not None and run.slot is None
+        needs_permit = run.permit is None and instance.task in self._admission.limited_tasks
+        if needs_slot or needs_permit:
+            return HandedBack(error=_error("NOT_ADMITTED", "it has no slot, or no permit"))
         return None
 
     def _note_begin(self, run: Run) -> None:
@@ -254,6 +259,8 @@ class Runner:
         if run.stop_reason is not None:
             self.began.pop(run.key, None)
             raise RuntimeError("stopped before it began")
+        if run.permit is not None:
+            self._admission.begin(run.permit)
         self._lateness.add((now_ms - run.ready_ms) / 1000.0)
 
     def _stopped(self, run: Run) -> Outcome:

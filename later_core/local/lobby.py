@@ -1,4 +1,4 @@
-"""Where due instances wait to be admitted: by concurrency key, in order of time."""
+"""Where due instances wait to be admitted: in lines, each in order of time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from datetime import timedelta
 from later_core.model.concurrency import Gated
 
 _MILLISECOND = timedelta(milliseconds=1)
+
+#: All of one concurrency key stand in one line, and of the others all of one task.
+Line = tuple[str, str]
+
+
+def line_of(gated: Gated) -> Line:
+    """The line in which it stands."""
+    if gated.concurrency is not None:
+        return "key", gated.concurrency.key
+    return "task", gated.task
 
 
 class Lobby:
@@ -22,8 +32,8 @@ class Lobby:
     def __init__(self, *, capacity: int = 50_000) -> None:
         self._capacity = capacity
         self._waiting: dict[str, Gated] = {}
-        #: Of each key, in order of (due, id); what has left or moved stays in until it surfaces.
-        self._by_key: dict[str, list[tuple[int, str]]] = {}
+        #: Of each line, in order of (due, id); what has left or moved stays in until it surfaces.
+        self._by_line: dict[Line, list[tuple[int, str]]] = {}
         #: Of those with a start deadline, when it is over, in milliseconds since the Unix epoch.
         self._by_deadline: list[tuple[int, str]] = []
         #: How many entries of the heaps stand for nothing any more, at most.
@@ -34,9 +44,9 @@ class Lobby:
         return len(self._waiting)
 
     @property
-    def keys(self) -> Iterable[str]:
-        """The keys for which somebody waits, or did a moment ago."""
-        return tuple(self._by_key)
+    def lines(self) -> Iterable[Line]:
+        """The lines in which somebody waits, or did a moment ago."""
+        return tuple(self._by_line)
 
     def holds(self, due_ms: int, id: str) -> bool:
         """Whether the instance waits here, due at that time."""
@@ -45,7 +55,7 @@ class Lobby:
 
     def offer(self, gated: Gated) -> bool:
         """Take one in, or note its other time; False when there was no room."""
-        if gated.concurrency is None or self.holds(gated.due_ms, gated.id):
+        if self.holds(gated.due_ms, gated.id):
             return True
         if gated.id not in self._waiting and len(self) >= self._capacity:
             self._is_cut = True
@@ -53,19 +63,19 @@ class Lobby:
         if gated.id in self._waiting:
             self.discard(gated.id)
         self._waiting[gated.id] = gated
-        self._enter(gated, gated.concurrency.key)
+        self._enter(gated)
         return True
 
-    def _enter(self, gated: Gated, name: str) -> None:
-        key = self._by_key.setdefault(name, [])
-        heapq.heappush(key, (gated.due_ms, gated.id))
+    def _enter(self, gated: Gated) -> None:
+        line = self._by_line.setdefault(line_of(gated), [])
+        heapq.heappush(line, (gated.due_ms, gated.id))
         if gated.start_deadline is not None:
             over_ms = gated.due_ms + -(-gated.start_deadline // _MILLISECOND)
             heapq.heappush(self._by_deadline, (over_ms, gated.id))
 
-    def first(self, key: str, count: int) -> Sequence[Gated]:
-        """Those of the key that come first, at most so many; they stay."""
-        heap = self._by_key.get(key, [])
+    def first(self, line: Line, count: int) -> Sequence[Gated]:
+        """Those of the line that come first, at most so many; they stay."""
+        heap = self._by_line.get(line, [])
         found: list[Gated] = []
         while heap and len(found) < count:
             due_ms, id = heapq.heappop(heap)
@@ -75,7 +85,7 @@ class Lobby:
         for gated in found:
             heapq.heappush(heap, (gated.due_ms, gated.id))
         if not heap:
-            self._by_key.pop(key, None)
+            self._by_line.pop(line, None)
         return found
 
     def next_deadline(self) -> int | None:
@@ -109,10 +119,9 @@ class Lobby:
 
     def _drop_stale(self) -> None:
         """Build the heaps anew; what stands behind a long run would else stay for as long as that."""
-        self._by_key, self._by_deadline, self._stale = {}, [], 0
+        self._by_line, self._by_deadline, self._stale = {}, [], 0
         for gated in self._waiting.values():
-            if gated.concurrency is not None:
-                self._enter(gated, gated.concurrency.key)
+            self._enter(gated)
 
     def is_short(self) -> bool:
         """Whether some found no room and now would; asked once for each time that it was full."""

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from later_core.model.concurrency import Slot
 from later_core.model.instance import Instance
 from later_core.model.instant import to_millis
+from later_core.model.rate import Permit
 from later_core.model.state import State
 from later_core.plugin.context import Context
 from later_core.ports.store import Aborted
@@ -40,6 +41,7 @@ class Run:
         "is_code_running",
         "is_interruptible",
         "let_go",
+        "permit",
         "ready_ms",
         "slot",
         "stop_reason",
@@ -48,12 +50,14 @@ class Run:
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
-        #: Its execution time, in milliseconds since the Unix epoch.
+        #: When its code may begin: its execution time, or its permit's; milliseconds since the Unix epoch.
         self.due_ms = to_millis(instance.execution_time)
         #: Since when it could begin: its execution time, or when it was admitted.
         self.ready_ms: float = self.due_ms
         #: What its concurrency key asks for; held until its code has surely ended.
         self.slot: Slot | None = None
+        #: What the rate limit of its task asks for; used as its code begins.
+        self.permit: Permit | None = None
         #: Whether the code of one that has a slot runs, be it in a thread that was given up.
         self.is_code_running = False
         self.context: Context | None = None

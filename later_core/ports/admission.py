@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from later_core.model.concurrency import Gated, Slot
+from later_core.model.rate import Permits, RateLimit
 
 
 class AdmissionStore(ABC):
-    """Slots of concurrency keys, and which instances need one."""
+    """Slots of concurrency keys, permits of tasks with a rate limit, and which instances need one."""
 
     @abstractmethod
-    async def gated(self, ids: Sequence[str], *, until: datetime) -> Sequence[Gated]:
-        """Those of the ids that are PENDING, due by ``until``, and left alone by a claim that is not
-        ``is_admitted``; in any order.
+    async def gated(
+        self, ids: Sequence[str], *, until: datetime, tasks: Collection[str] = ()
+    ) -> Sequence[Gated]:
+        """Those of the ids that are PENDING, due by ``until``, and have a ``concurrency`` or are of
+        these tasks; in any order.
         """
 
     @abstractmethod
@@ -47,6 +50,16 @@ class AdmissionStore(ABC):
     @abstractmethod
     async def free_slots(self) -> None:
         """Free the slots of nodes that were declared dead (``recover``) or are unknown."""
+
+    @abstractmethod
+    async def reserve_permits(
+        self, task: str, rate: RateLimit, *, count: int, ahead: timedelta
+    ) -> Permits:
+        """The next permits of the task, by ``model.rate.reserve`` and the database's now; atomic.
+
+        Each permit is given once. Repeating a call gives others: those of a call without an answer are
+        lost, and the starts that they were for come later.
+        """
 
     @abstractmethod
     async def slots(self, key: str) -> Sequence[Slot]:

@@ -190,12 +190,18 @@ class Store(ScheduleStore, AdmissionStore):
 
     @abstractmethod
     async def claim(
-        self, ids: Sequence[str], *, node: str, until: datetime, is_admitted: bool = False
+        self,
+        ids: Sequence[str],
+        *,
+        node: str,
+        until: datetime,
+        is_admitted: bool = False,
+        but_tasks: Collection[str] = (),
     ) -> Sequence[Instance]:
         """PENDING -> RUNNING by this node, for those of the ids that are PENDING and due by ``until``.
 
         Instances with a ``concurrency`` are left alone, unless ``is_admitted`` says that the node holds
-        a slot for each of them; ``gated`` tells of them.
+        a slot for each of them; and so are those of ``but_tasks``. ``gated`` tells of both.
 
         Sets ``node``, adds one to ``attempt``, clears ``start_time`` and ``error``. Answers exactly
         the instances that this very call claimed, as they are after it, in any order. After an

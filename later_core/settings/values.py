@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from later_core.model.duration import format_duration, parse_duration
+from later_core.model.rate import RateLimit, parse_rates
 from later_core.plugin.setting import PluginSetting
 
 PREFIX = "LATER_"
@@ -63,6 +64,11 @@ def _database(value: str) -> str:
     return value
 
 
+def _rates(value: object) -> object:
+    return MappingProxyType(parse_rates(value)) if isinstance(value, str) else value
+
+
+RateLimits = Annotated[Mapping[str, RateLimit | None], BeforeValidator(_rates)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
 Directory = Annotated[Path, AfterValidator(Path.expanduser)]
@@ -149,6 +155,11 @@ class Settings(BaseModel):
     )
     catch_up_rate: int = Field(
         1000, ge=1, le=1_000_000, description="Overdue instances started per second, at most."
+    )
+    rate_limits: RateLimits = Field(
+        "",
+        validate_default=True,
+        description="Other rate limits than the tasks declare: mail=10/s, http-post=none.",
     )
     grace: Duration = Field(
         timedelta(seconds=10),
@@ -239,6 +250,8 @@ def _text(value: object) -> str:
             return MASK
         case timedelta():
             return format_duration(value)
+        case Mapping():
+            return ", ".join(f"{name}={one or 'none'}" for name, one in value.items())
         case bool():
             return "true" if value else "false"
         case _:

@@ -151,13 +151,19 @@ class MemoryStore(MemorySchedules, MemoryAdmission, Store):
         return entries
 
     async def claim(
-        self, ids: Sequence[str], *, node: str, until: datetime, is_admitted: bool = False
+        self,
+        ids: Sequence[str],
+        *,
+        node: str,
+        until: datetime,
+        is_admitted: bool = False,
+        but_tasks: Collection[str] = (),
     ) -> Sequence[Instance]:
         await self._yield()
         return [
             self._write(moves.claimed(instance, node=node))
             for instance in self._due_ones(ids, until)
-            if is_admitted or instance.concurrency is None
+            if (is_admitted or instance.concurrency is None) and instance.task not in but_tasks
         ]
 
     async def started(self, starts: Mapping[tuple[str, int], datetime], *, node: str) -> None:

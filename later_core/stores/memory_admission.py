@@ -1,15 +1,16 @@
-"""The slots of the reference store."""
+"""The slots and permits of the reference store."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from later_core.model.concurrency import Gated, Slot
 from later_core.model.instance import Instance
 from later_core.model.instant import to_millis
+from later_core.model.rate import Permits, RateLimit, reserve
 from later_core.ports.admission import AdmissionStore
 
 _Name = tuple[str, int]
@@ -23,8 +24,14 @@ class MemoryAdmission(AdmissionStore):
         #: The held slots of each key, by node and serial.
         self._slots: dict[str, dict[_Name, Slot]] = {}
 
+        #: When the next permit of each task is for, in microseconds since the Unix epoch.
+        self._next_permit: dict[str, int] = {}
+
     @abstractmethod
     async def _yield(self) -> None: ...
+
+    @abstractmethod
+    def _now(self) -> datetime: ...
 
     @abstractmethod
     def _due_ones(self, ids: Sequence[str], until: datetime) -> Iterator[Instance]:
@@ -34,7 +41,9 @@ class MemoryAdmission(AdmissionStore):
     def _living(self) -> Collection[str]:
         """The nodes that nobody has declared dead."""
 
-    async def gated(self, ids: Sequence[str], *, until: datetime) -> Sequence[Gated]:
+    async def gated(
+        self, ids: Sequence[str], *, until: datetime, tasks: Collection[str] = ()
+    ) -> Sequence[Gated]:
         await self._yield()
         return [
             Gated(
@@ -45,7 +54,7 @@ class MemoryAdmission(AdmissionStore):
                 start_deadline=instance.start_deadline,
             )
             for instance in self._due_ones(ids, until)
-            if instance.concurrency is not None
+            if instance.concurrency is not None or instance.task in tasks
         ]
 
     async def take_slots(self, slots: Sequence[Slot]) -> Sequence[bool]:
@@ -69,6 +78,20 @@ class MemoryAdmission(AdmissionStore):
         for slot in self._all_slots():
             if slot.node not in living:
                 self._let_go(slot.key, (slot.node, slot.serial))
+
+    async def reserve_permits(
+        self, task: str, rate: RateLimit, *, count: int, ahead: timedelta
+    ) -> Permits:
+        await self._yield()
+        permits = reserve(
+            rate,
+            next_us=self._next_permit.get(task, 0),
+            now_us=to_millis(self._now()) * 1000,
+            count=count,
+            ahead=ahead,
+        )
+        self._next_permit[task] = permits.next_us
+        return permits
 
     async def slots(self, key: str) -> Sequence[Slot]:
         await self._yield()

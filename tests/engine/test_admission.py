@@ -44,8 +44,8 @@ class CountingStore(MemoryStore):
         self._noted("claim admitted" if asked.get("is_admitted") else "claim")
         return claimed
 
-    async def gated(self, ids, *, until):
-        gated = await super().gated(ids, until=until)
+    async def gated(self, ids, **asked):
+        gated = await super().gated(ids, **asked)
         self._noted("gated")
         return gated
 

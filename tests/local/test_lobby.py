@@ -64,8 +64,8 @@ def test_it_answers_as_a_plain_list_would(steps):
             expected = sorted(
                 (one.due_ms, one.id) for one in plain.values() if one.concurrency.key == name
             )
-            assert [(one.due_ms, one.id) for one in lobby.first(name, 100)] == expected
-            assert ids(lobby.first(name, 2)) == [id for _, id in expected[:2]]
+            assert [(one.due_ms, one.id) for one in lobby.first(("key", name), 100)] == expected
+            assert ids(lobby.first(("key", name), 2)) == [id for _, id in expected[:2]]
 
 
 def test_only_keys_for_which_somebody_waits_are_named():
@@ -73,8 +73,8 @@ def test_only_keys_for_which_somebody_waits_are_named():
     lobby.offer(gated("a", 1, key="k"))
     lobby.offer(gated("b", 1, key="l"))
     lobby.discard("a")
-    assert ids(lobby.first("k", 1)) == []
-    assert list(lobby.keys) == ["l"]
+    assert ids(lobby.first(("key", "k"), 1)) == []
+    assert list(lobby.lines) == [("key", "l")]
 
 
 def test_it_knows_whom_it_holds_and_when_they_are_due():
@@ -103,6 +103,14 @@ def test_who_has_left_takes_no_memory_though_somebody_waits_in_front():
     for n in range(10_000):
         lobby.offer(gated(f"i{n}", n + 1, deadline_ms=1))
         lobby.discard(f"i{n}")
-    assert len(lobby._by_key["k"]) < 3_000
+    assert len(lobby._by_line["key", "k"]) < 3_000
     assert len(lobby._by_deadline) < 3_000
-    assert ids(lobby.first("k", 10)) == ["first"]
+    assert ids(lobby.first(("key", "k"), 10)) == ["first"]
+
+
+def test_without_a_key_those_of_one_task_stand_in_line():
+    lobby = Lobby()
+    for id, task in [("b", "mail"), ("a", "mail"), ("c", "bash")]:
+        lobby.offer(Gated(id=id, task=task, due_ms=1, concurrency=None))
+    assert ids(lobby.first(("task", "mail"), 9)) == ["a", "b"]
+    assert ids(lobby.first(("task", "bash"), 9)) == ["c"]

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from later_core.engine import admission
-from later_core.engine.admission import Admission
 from later_core.engine.deciding import _Decision
 from later_core.engine.dispatcher import Dispatcher
 from later_core.engine.finisher import Finisher
@@ -18,6 +17,7 @@ from later_core.engine.holder import Holder
 from later_core.engine.news import News
 from later_core.engine.planner import Planner
 from later_core.engine.runner import Runner
+from later_core.engine.slots import Slots
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.lease import Lease
@@ -226,7 +226,7 @@ def a_slot_that_is_kept_when_its_claim_comes_to_nothing(patch: Patch) -> None:
     claim = Dispatcher._claim_admitted
 
     async def forgetful(self: Any, admitted: Sequence[Any]) -> None:
-        give_back, self._admission.give_back = self._admission.give_back, lambda slot: None
+        give_back, self._admission.give_back = self._admission.give_back, lambda slot, permit: None
         try:
             await claim(self, admitted)
         finally:
@@ -240,7 +240,7 @@ def slots_without_an_answer_that_nobody_looks_for(patch: Patch) -> None:
     async def nobody(self: Any) -> None:
         return
 
-    patch.setattr(Admission, "_sweep", nobody)
+    patch.setattr(Slots, "sweep", nobody)
 
 
 @planted

@@ -2233,6 +2233,7 @@ class Task(message.Message):
     DISTRIBUTION_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     PARAMETERS_SCHEMA_FIELD_NUMBER: builtins.int
+    RATE_LIMIT_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its unique name."""
     description: builtins.str
@@ -2245,6 +2246,12 @@ class Task(message.Message):
     def parameters_schema(self) -> struct_pb2.Struct:
         """JSON Schema of the parameters; unset where the task declares none."""
 
+    @builtins.property
+    def rate_limit(self) -> RateLimit:
+        """How often it may start in the whole cluster: what the operator has set, else what its author declares;
+        unset: as often as it is due.
+        """
+
     def __init__(
         self,
         *,
@@ -2253,10 +2260,41 @@ class Task(message.Message):
         distribution: builtins.str = ...,
         version: builtins.str = ...,
         parameters_schema: struct_pb2.Struct | None = ...,
+        rate_limit: RateLimit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["parameters_schema", b"parameters_schema"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["parameters_schema", b"parameters_schema", "rate_limit", b"rate_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["description", b"description", "distribution", b"distribution", "name", b"name", "parameters_schema", b"parameters_schema", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["description", b"description", "distribution", b"distribution", "name", b"name", "parameters_schema", b"parameters_schema", "rate_limit", b"rate_limit", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RateLimit(message.Message):
+    """How often a task may start: count times in per, evenly spread."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: builtins.int
+    PER_FIELD_NUMBER: builtins.int
+    BURST_FIELD_NUMBER: builtins.int
+    count: builtins.int
+    """So many starts."""
+    burst: builtins.int
+    """After a pause so many may start at once."""
+    @builtins.property
+    def per(self) -> duration_pb2.Duration:
+        """In so long."""
+
+    def __init__(
+        self,
+        *,
+        count: builtins.int = ...,
+        per: duration_pb2.Duration | None = ...,
+        burst: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["per", b"per"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["burst", b"burst", "count", b"count", "per", b"per"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

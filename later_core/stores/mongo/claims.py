@@ -47,6 +47,7 @@ async def claim(
     node: str,
     until: datetime,
     is_admitted: bool,
+    but_tasks: Collection[str] = (),
 ) -> Sequence[Instance]:
     """As ``Store.claim`` promises it."""
     if not ids:
@@ -60,6 +61,8 @@ async def claim(
     }
     if not is_admitted:
         due["concurrency"] = None  # not there
+    if but_tasks:
+        due["task"] = {"$nin": sorted(but_tasks)}
     give_up: float | None = None
     while True:
         try:

@@ -75,6 +75,7 @@ class Connection:
     schedules: Collection
     nodes: Collection
     slots: Collection
+    permits: Collection
     meta: Collection
 
     @contextmanager
@@ -141,5 +142,6 @@ def connect(uri: str, database: str) -> Connection:
         schedules=chosen["schedules"],
         nodes=chosen["nodes"],
         slots=chosen["slots"],
+        permits=chosen["permits"],
         meta=chosen["meta"],
     )

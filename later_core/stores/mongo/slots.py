@@ -32,7 +32,9 @@ _NEEDED: Document = dict.fromkeys(
 )
 
 
-async def gated(connection: Connection, ids: Sequence[str], *, until: datetime) -> Sequence[Gated]:
+async def gated(
+    connection: Connection, ids: Sequence[str], *, until: datetime, tasks: Collection[str]
+) -> Sequence[Gated]:
     """As ``Store.gated`` promises it."""
     with connection.call():
         batch = await cursor.find(
@@ -42,7 +44,7 @@ async def gated(connection: Connection, ids: Sequence[str], *, until: datetime) 
                 "_id": {"$in": list(ids)},
                 "state": "PENDING",
                 "execution_time": {"$lte": until},
-                "concurrency": {"$ne": None},
+                "$or": [{"concurrency": {"$ne": None}}, {"task": {"$in": sorted(tasks)}}],
             },
             projection=_NEEDED,
             hint="_id_",

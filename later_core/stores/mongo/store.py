@@ -13,6 +13,7 @@ from later_core.model.instance import Instance
 from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
+from later_core.model.rate import Permits, RateLimit
 from later_core.ports.clock import Clock
 from later_core.ports.store import Aborted, InsertResult, Snapshot, Store
 from later_core.stores.mongo import (
@@ -26,6 +27,7 @@ from later_core.stores.mongo import (
     inserts,
     listing,
     nodes,
+    permits,
     recovery,
     requirements,
 )
@@ -118,10 +120,22 @@ class MongoStore(MongoSchedules, Store):
         )
 
     async def claim(
-        self, ids: Sequence[str], *, node: str, until: datetime, is_admitted: bool = False
+        self,
+        ids: Sequence[str],
+        *,
+        node: str,
+        until: datetime,
+        is_admitted: bool = False,
+        but_tasks: Collection[str] = (),
     ) -> Sequence[Instance]:
         return await claims.claim(
-            self._connection, self._clock, ids, node=node, until=until, is_admitted=is_admitted
+            self._connection,
+            self._clock,
+            ids,
+            node=node,
+            until=until,
+            is_admitted=is_admitted,
+            but_tasks=but_tasks,
         )
 
     async def started(self, starts: Mapping[tuple[str, int], datetime], *, node: str) -> None:
@@ -152,8 +166,15 @@ class MongoStore(MongoSchedules, Store):
 
     # -- admission ---------------------------------------------------------------------------
 
-    async def gated(self, ids: Sequence[str], *, until: datetime) -> Sequence[Gated]:
-        return await held_slots.gated(self._connection, ids, until=until)
+    async def gated(
+        self, ids: Sequence[str], *, until: datetime, tasks: Collection[str] = ()
+    ) -> Sequence[Gated]:
+        return await held_slots.gated(self._connection, ids, until=until, tasks=tasks)
+
+    async def reserve_permits(
+        self, task: str, rate: RateLimit, *, count: int, ahead: timedelta
+    ) -> Permits:
+        return await permits.reserve(self._connection, task, rate, count=count, ahead=ahead)
 
     async def take_slots(self, slots: Sequence[Slot]) -> Sequence[bool]:
         return await held_slots.take(self._connection, slots)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 from later_core.model.concurrency import Concurrency, Gated, Slot
 from later_core.model.instant import to_millis
 from later_core.model.outcome import Ending
+from later_core.model.rate import RateLimit
 from later_core.model.state import State
 from later_core.ports.store import Store
 from later_core.testing.builders import a_node, an_instance
@@ -189,6 +191,48 @@ class AdmissionContract:
         await store.leave(NODE)
         await store.free_slots()
         assert await held(store) == []
+
+    async def test_a_claim_leaves_alone_tasks_that_it_is_told_of(self, store: Store) -> None:
+        now = await moment_of(store)
+        limited = an_instance("limited", execution_time=now, task="mail")
+        await insert(store, an_instance("free", execution_time=now), limited)
+        claimed = await store.claim(["free", "limited"], node=NODE, until=now, but_tasks=["mail"])
+        assert [instance.id for instance in claimed] == ["free"]
+        assert list(await store.gated(["limited"], until=now)) == []
+        assert list(await store.gated(["free", "limited"], until=now, tasks=["mail"])) == [
+            Gated(id="limited", task="mail", due_ms=to_millis(now), concurrency=None)
+        ]
+        [running] = await claim(store, "limited")
+        assert running.task == "mail"
+
+    async def test_permits_are_evenly_spread_and_each_is_given_once(self, store: Store) -> None:
+        rate = RateLimit(count=1000)
+        before_us = to_millis(await store.now()) * 1000
+        answers = await together(
+            *(store.reserve_permits("mail", rate, count=7, ahead=HOUR) for _ in range(8))
+        )
+        after_us = (to_millis(await store.now()) + 1) * 1000
+        times = sorted(a.first_us + n * 1000 for a in answers for n in range(a.count))
+        assert len(times) == 56
+        assert all(later - sooner >= 1000 for sooner, later in pairwise(times))
+        assert before_us <= times[0] <= after_us
+        assert times[-1] <= after_us + 56 * 1000
+        assert max(a.next_us for a in answers) == times[-1] + 1000
+
+    async def test_no_permit_is_for_later_than_asked(self, store: Store) -> None:
+        rate = RateLimit(count=10)
+        first = await store.reserve_permits("mail", rate, count=99, ahead=SECOND)
+        assert first.count == 11
+        none = await store.reserve_permits("mail", rate, count=99, ahead=timedelta())
+        assert (none.count, none.next_us) == (0, first.next_us)
+        other = await store.reserve_permits("other", rate, count=1, ahead=timedelta())
+        assert other.count == 1
+
+    async def test_after_a_pause_a_burst_is_free_at_once(self, store: Store) -> None:
+        rate = RateLimit(count=1, per=HOUR, burst=5)
+        burst = await store.reserve_permits("mail", rate, count=99, ahead=timedelta())
+        assert burst.count == 5
+        assert (await store.reserve_permits("mail", rate, count=1, ahead=timedelta())).count == 0
 
     async def test_what_has_no_limit_is_claimed_as_ever(self, store: Store) -> None:
         now = await moment_of(store)
