@@ -30,6 +30,7 @@ from later_core.engine.recorder import Recorder
 from later_core.engine.runner import Runner
 from later_core.engine.supervisor import supervise
 from later_core.engine.surroundings import Surroundings
+from later_core.engine.timekeeper import Timekeeper
 from later_core.engine.watchdog import Watchdog
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.doorbell import Doorbell
@@ -195,6 +196,7 @@ async def node(
         database_clock=database_clock,
         on_event=on_event,
     )
+    timekeeper = Timekeeper(store=store, window=window, clock=clock, database_clock=database_clock)
     recorder = Recorder(store=store, clock=clock, lease=lease, began=runner.began)
     instances = Instances(
         store=store,
@@ -232,6 +234,7 @@ async def node(
     loops = {
         "keeper": keeper.run,
         "lease": keeper.guard,
+        "timekeeper": timekeeper.run,
         "feeder": feeder.run,
         "planner": planner.run,
         "news": news.run,
