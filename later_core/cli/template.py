@@ -64,6 +64,11 @@ def policy_options(command: _F) -> _F:
             help="Each wait is so many times the one before. [default: 2]",
         ),
         click.option(
+            "--retry-jitter",
+            type=Number(0, 1),
+            help="The share of each wait that is left to chance. [default: 0.1]",
+        ),
+        click.option(
             "--delivery",
             type=click.Choice(list(_DELIVERIES)),
             help="What becomes of it if its server dies while it runs. [default: at-least-once]",
@@ -82,7 +87,10 @@ def template(words: dict[str, Any], before: NewInstance | None = None) -> NewIns
     parameters = _parameters(words["parameters"], words["json_parameters"], words["file"])
     if parameters is not None:
         said["parameters"] = parameters
-    if retry := _said(words, "max_attempts", "min_backoff", "max_backoff", "multiplier"):
+    retry = _said(words, "max_attempts", "min_backoff", "max_backoff", "multiplier")
+    if words["retry_jitter"] is not None:
+        retry["jitter"] = words["retry_jitter"]
+    if retry:
         said["retry"] = replace(before.retry, **retry)
     return replace(before, **said)
 

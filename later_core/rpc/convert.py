@@ -216,6 +216,7 @@ def to_retry(retry: RetryPolicy) -> pb.RetryPolicy:
         min_backoff=to_duration(retry.min_backoff),
         max_backoff=to_duration(retry.max_backoff),
         multiplier=retry.multiplier,
+        jitter=retry.jitter,
     )
 
 
@@ -226,7 +227,7 @@ def _shared_retry(retry: RetryPolicy) -> pb.RetryPolicy:
 
 
 def from_retry(message: pb.RetryPolicy) -> RetryPolicy:
-    """The retry policy meant; what is unset or zero takes the default.
+    """The retry policy meant; what is unset or zero (but for the jitter) takes the default.
 
     Raises:
         InvalidRequest: a backoff is malformed.
@@ -241,6 +242,7 @@ def from_retry(message: pb.RetryPolicy) -> RetryPolicy:
             from_duration(message.max_backoff, "retry.max_backoff") or NO_RETRY.max_backoff
         ),
         multiplier=message.multiplier or NO_RETRY.multiplier,
+        jitter=message.jitter if message.HasField("jitter") else NO_RETRY.jitter,
     )
 
 

@@ -50,7 +50,8 @@ def test_create_takes_every_field(ask, id: str):
         "create", "echo", "--json-parameters", '{"message": "grüße", "a": 1}', "--id", id,
         "--at", "2500-01-01T00:00:00Z", "--label", "team=blue", "--label", "who=me=you",
         "--timeout", "5s", "--start-deadline", "1d", "--max-attempts", "3", "--min-backoff", "2s",
-        "--max-backoff", "1m", "--multiplier", "3", "--delivery", "at-most-once", "--json",
+        "--max-backoff", "1m", "--multiplier", "3", "--retry-jitter", "0.5",
+        "--delivery", "at-most-once", "--json",
     )  # fmt: skip
     (record,) = said.records
     assert record["executionTime"] == "2500-01-01T00:00:00Z"
@@ -59,6 +60,7 @@ def test_create_takes_every_field(ask, id: str):
     assert record["startDeadline"] == "86400s"
     assert record["retry"] == {
         "maxAttempts": 3, "minBackoff": "2s", "maxBackoff": "60s", "multiplier": 3.0,
+        "jitter": 0.5,
     }  # fmt: skip
     assert record["delivery"] == "DELIVERY_AT_MOST_ONCE"
     assert "grüße" in ask("get", id).out

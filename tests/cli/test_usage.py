@@ -145,6 +145,7 @@ def test_a_near_miss_is_guessed(later):
 def test_a_wrong_number_is_called_a_number(later):
     assert "'x' is not a valid number" in later("create", "echo", "--max-attempts", "x").err
     assert "'x' is not a valid number" in later("create", "echo", "--multiplier", "x").err
+    assert "1.5 is not in the range" in later("create", "echo", "--retry-jitter", "1.5").err
 
 
 def test_the_help_on_completion_has_a_line_for_each_shell(later):

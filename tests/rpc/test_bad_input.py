@@ -73,6 +73,7 @@ CREATE = [
     *rows("retry.max_backoff", NEGATIVE_SPANS),
     *rows("retry.max_backoff", [{"nanos": 999_000_000}]),
     *rows("retry.multiplier", [0.5, -1.0, 100.1, math.nan, math.inf, -math.inf, 1e-320]),
+    *rows("retry.jitter", [-0.1, 1.1, math.nan, math.inf, -math.inf, -1e-320]),
     *rows("timeout", TOO_SHORT_SPANS),
     *rows("start_deadline", TOO_SHORT_SPANS),
     *rows("delivery", [3, -1, 2**31 - 1]),

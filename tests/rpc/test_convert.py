@@ -25,15 +25,17 @@ SPAN = st.integers(1, 3_153_600_000_000).map(lambda millis: timedelta(millisecon
 LABELS = st.dictionaries(NAME, TEXT, max_size=3)
 BACKOFFS = st.tuples(SPAN, SPAN).map(sorted)
 RETRY = st.builds(
-    lambda attempts, backoffs, multiplier: RetryPolicy(
+    lambda attempts, backoffs, multiplier, jitter: RetryPolicy(
         max_attempts=attempts,
         min_backoff=backoffs[0],
         max_backoff=backoffs[1],
         multiplier=multiplier,
+        jitter=jitter,
     ),
     st.integers(1, 1000),
     BACKOFFS,
     st.floats(1, 100),
+    st.floats(0, 1),
 )
 INSTANCE = st.builds(
     Instance,
@@ -117,6 +119,10 @@ def test_what_a_retry_leaves_out_takes_the_default():
     message = pb.RetryPolicy(max_attempts=5)
     message.min_backoff.SetInParent()
     assert convert.from_retry(message) == RetryPolicy(max_attempts=5)
+
+
+def test_a_jitter_of_zero_is_none():
+    assert convert.from_retry(pb.RetryPolicy(jitter=0)) == RetryPolicy(jitter=0)
 
 
 def test_figures_come_back_as_they_went():

@@ -181,8 +181,8 @@ EVENT_TYPE_RESYNC: EventType.ValueType  # 4
 
 @typing.final
 class RetryPolicy(message.Message):
-    """How a failed attempt is followed by another. Unset or zero fields take the default; max_backoff must
-    not be shorter than min_backoff.
+    """How a failed attempt is followed by another. Unset or zero fields take the default (a jitter of zero is
+    none); max_backoff must not be shorter than min_backoff.
     """
 
     DESCRIPTOR: descriptor.Descriptor
@@ -191,10 +191,16 @@ class RetryPolicy(message.Message):
     MIN_BACKOFF_FIELD_NUMBER: builtins.int
     MAX_BACKOFF_FIELD_NUMBER: builtins.int
     MULTIPLIER_FIELD_NUMBER: builtins.int
+    JITTER_FIELD_NUMBER: builtins.int
     max_attempts: builtins.int
     """Attempts in all, the first one included. Default 1: no retry."""
     multiplier: builtins.float
     """Each wait is this many times the one before. Default 2."""
+    jitter: builtins.float
+    """The share of each wait that is left to chance, so that what failed together is not tried again
+    together: with 0.1 a wait of 10 s becomes one of 9 to 10 s, never more. It follows from the instance's
+    id and the number of the attempt. 0: none. Default 0.1.
+    """
     @builtins.property
     def min_backoff(self) -> duration_pb2.Duration:
         """Wait after the first failed attempt. Default 1 s."""
@@ -210,12 +216,15 @@ class RetryPolicy(message.Message):
         min_backoff: duration_pb2.Duration | None = ...,
         max_backoff: duration_pb2.Duration | None = ...,
         multiplier: builtins.float = ...,
+        jitter: builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["max_backoff", b"max_backoff", "min_backoff", b"min_backoff"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_jitter", b"_jitter", "jitter", b"jitter", "max_backoff", b"max_backoff", "min_backoff", b"min_backoff"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["max_attempts", b"max_attempts", "max_backoff", b"max_backoff", "min_backoff", b"min_backoff", "multiplier", b"multiplier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_jitter", b"_jitter", "jitter", b"jitter", "max_attempts", b"max_attempts", "max_backoff", b"max_backoff", "min_backoff", b"min_backoff", "multiplier", b"multiplier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__jitter: _TypeAlias = typing.Literal["jitter"]  # noqa: Y015
+    _WhichOneofArgType__jitter: _TypeAlias = typing.Literal["_jitter", b"_jitter"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__jitter) -> _WhichOneofReturnType__jitter | None: ...
 
 @typing.final
 class InstanceError(message.Message):

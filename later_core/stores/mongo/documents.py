@@ -112,6 +112,7 @@ def retry_document(retry: RetryPolicy) -> Document:
         "min_backoff": retry.min_backoff // _MICROSECOND,
         "max_backoff": retry.max_backoff // _MICROSECOND,
         "multiplier": retry.multiplier,
+        "jitter": retry.jitter,
     }
 
 
@@ -212,6 +213,8 @@ def retry_of(value: Any) -> RetryPolicy:
         min_backoff=timedelta(microseconds=_checked(value["min_backoff"], int)),
         max_backoff=timedelta(microseconds=_checked(value["max_backoff"], int)),
         multiplier=float(value["multiplier"]),
+        # Written before there was jitter: it is still retried as it was promised then.
+        jitter=float(value.get("jitter", 0.0)),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from later_core.model.event import EventType
 from later_core.model.instance import Delivery, Instance
 from later_core.model.planning import instance_id
+from later_core.model.retry import draw
 from later_core.model.schedule import Overlap
 from later_core.model.state import State, is_lawful
 from later_core.testing.simulation.behaviour import result_of
@@ -134,7 +135,8 @@ class Rules:
         if allowed is not (after.state is State.PENDING):
             self._violated("retried or given up against its policy", after)
         if after.state is State.PENDING and attempt is not None and attempt.ended_at is not None:
-            earliest = attempt.ended_at + before.retry.backoff(before.counted_attempts)
+            drawn = draw(before.id, before.attempt)
+            earliest = attempt.ended_at + before.retry.backoff(before.counted_attempts, drawn)
             # The node's idea of the store's time may be a little behind it, never ahead.
             if after.execution_time > self.ledger.now() + before.retry.max_backoff * 2:
                 self._violated("the backoff is too long", after)

@@ -51,6 +51,7 @@ retries = st.builds(
     min_backoff=durations,
     max_backoff=durations,
     multiplier=st.floats(1, 100),
+    jitter=st.floats(0, 1),
 )
 instances = st.builds(
     Instance,
