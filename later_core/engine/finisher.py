@@ -59,7 +59,7 @@ def ending_of(
         attempt=instance.attempt,
         state=state,
         start_time=start_time,
-        finish_time=None if state is State.PENDING else now,
+        end_time=now,
         execution_time=execution_time,
         result=result,
         error=error,

@@ -34,6 +34,21 @@ class InstanceError:
 
 
 @value
+class Attempt:
+    """One attempt that has ended.
+
+    ``start_time`` is when the task's code began, None where it never did or nobody knows; ``error`` is None
+    for a success, and its message is cut off behind ``ATTEMPT_MESSAGE_MAX_LENGTH`` characters.
+    """
+
+    number: int
+    node: str
+    start_time: datetime | None
+    end_time: datetime
+    error: InstanceError | None = None
+
+
+@value
 class NewInstance:
     """What a client asks to be created, checked but not yet placed in time.
 
@@ -67,7 +82,8 @@ class Instance:
     before the last RetryInstance, given up by their node or lost with it); ``node`` (who claimed the
     last attempt); ``start_time`` (when the task's code began; of the last attempt); ``finish_time``
     (set only once ended); ``result``; ``error`` (of the last attempt that failed; kept while a
-    retry is pending).
+    retry is pending); ``attempts`` (the last ``ATTEMPTS_KEPT`` that have ended, in their order, also those
+    before a RetryInstance).
     """
 
     id: str
@@ -91,6 +107,7 @@ class Instance:
     finish_time: datetime | None = None
     result: bytes = b""
     error: InstanceError | None = None
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def counted_attempts(self) -> int:

@@ -24,6 +24,10 @@ LABELS_MAX_COUNT = 32
 LABEL_KEY_MAX_LENGTH = 63
 LABEL_VALUE_MAX_LENGTH = 255
 MAX_ATTEMPTS = 1000
+#: Of the attempts that have ended, so many stand on the instance; older ones are dropped.
+ATTEMPTS_KEPT = 10
+#: In characters; what is longer is cut off. The instance's own error has all of it.
+ATTEMPT_MESSAGE_MAX_LENGTH = 512
 DURATION_MAX = timedelta(days=36_500)
 
 #: Messages stay under the 4 MiB that every gRPC client accepts by default; a page or an event

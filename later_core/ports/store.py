@@ -3,11 +3,13 @@
 ``StoreContract`` of the test kit checks every promise made here; MongoDB and the in-memory
 reference pass the same suite, and so must a stranger's store.
 
-Three rules hold for every method. A method that changes something has done so durably (it survives
+Four rules hold for every method. A method that changes something has done so durably (it survives
 the loss of any single process) once it returns. Each change of an instance is one atomic
 compare-and-set that raises its revision by one. ``StoreUnavailable`` may be raised by any method;
 the write may then have happened or not, and repeating the call is safe: its description says what
-a repeated call answers.
+a repeated call answers. Whatever takes an instance out of RUNNING puts the attempt that it was in behind its
+``attempts``, with the same write (``model.attempts.with_end``: only the last ``ATTEMPTS_KEPT`` stay), and
+nothing else changes them.
 """
 
 from __future__ import annotations
@@ -129,7 +131,8 @@ class Store(ScheduleStore):
 
     @abstractmethod
     async def abort(self, id: str) -> Aborted:
-        """PENDING or RUNNING -> ABORTED, with ``finish_time`` the database's now.
+        """PENDING or RUNNING -> ABORTED, with ``finish_time`` the database's now. The attempt of a running
+        one has ended then, with the error ``ABORTED`` of ``model.attempts``.
 
         Raises:
             InstanceNotFound: no such id.
@@ -152,7 +155,8 @@ class Store(ScheduleStore):
     async def retry(self, id: str, execution_time: datetime) -> Instance:
         """An ended instance -> PENDING, due at that time, with its attempts counted on.
 
-        Clears ``finish_time``, ``start_time``, ``result``, ``error`` and ``node``. Attempt numbers
+        Clears ``finish_time``, ``start_time``, ``result``, ``error`` and ``node``, and keeps the
+        history, in which the attempt that ended the instance stands too. Attempt numbers
         are never used again; those made so far become ``uncounted_attempts``, so that the policy
         begins anew.
 
@@ -209,7 +213,8 @@ class Store(ScheduleStore):
 
         An ending is accepted only while the instance is RUNNING with that node and attempt, or when
         this same ending has been written already (a repeated call). False: the attempt is no longer
-        this node's (aborted, or taken over), and nothing was changed.
+        this node's (aborted, or taken over), and nothing was changed. The attempt ended at ``end_time``,
+        with ``attempt_error``.
         """
 
     # -- nodes -------------------------------------------------------------------------------
@@ -247,6 +252,7 @@ class Store(ScheduleStore):
         First declares such nodes dead, durably. Then each of their RUNNING instances (and each whose
         node is unknown): AT_LEAST_ONCE -> PENDING, due at the database's now, ``error`` with reason
         NODE_LOST and one more of ``uncounted_attempts``; AT_MOST_ONCE -> FAILED, reason NODE_LOST.
+        The attempt has ended at the database's now, with that error.
         Answers those that this call changed, as they are after it; call again while the answer is
         as long as ``limit``. Several nodes may call at once: each instance is taken by one of them.
         """
@@ -256,7 +262,8 @@ class Store(ScheduleStore):
         """Hand back what is RUNNING under this live node and is not among its running (id, attempt).
 
         Closes the gap that a claim leaves whose answer was lost for good: such instances go back to
-        PENDING, due as before (their code never began, and the attempt is uncounted).
+        PENDING, due as before (their code never began, and the attempt is uncounted; it ended at the
+        database's now, with the error ``CLAIM_LOST`` of ``model.attempts``).
         Call only while no claim or finish of this node is under way.
         """
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from later_core.model.instance import NO_LABELS, Delivery, Instance, InstanceError, NewInstance
+from later_core.model.instance import NO_LABELS, Delivery, Instance, NewInstance
 from later_core.model.query import Filter
 from later_core.model.retry import NO_RETRY, RetryPolicy
 from later_core.model.state import State
 from later_core.rpc import json_text
+from later_core.rpc.convert_attempts import fill_outcome, from_attempts, from_error
 from later_core.rpc.times import (
     exact_duration,
     fill_timestamp,
@@ -81,11 +82,7 @@ def fill_instance(message: pb.Instance, instance: Instance) -> None:
         fill_timestamp(message.start_time, instance.start_time)
     if instance.finish_time is not None:
         fill_timestamp(message.finish_time, instance.finish_time)
-    if instance.result:
-        message.result = instance.result
-    if instance.error is not None:
-        message.error.reason = instance.error.reason
-        message.error.message = instance.error.message
+    fill_outcome(message, instance)
 
 
 def from_instance(message: pb.Instance) -> Instance:
@@ -113,11 +110,8 @@ def from_instance(message: pb.Instance) -> Instance:
             from_timestamp(message.finish_time, "finish_time") if has("finish_time") else None
         ),
         result=message.result,
-        error=(
-            InstanceError(reason=message.error.reason, message=message.error.message)
-            if has("error")
-            else None
-        ),
+        error=from_error(message),
+        attempts=from_attempts(message),
     )
 
 

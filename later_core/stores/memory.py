@@ -215,7 +215,7 @@ class MemoryStore(MemorySchedules, Store):
     async def reclaim(self, node: str, running: Collection[tuple[str, int]]) -> Sequence[Instance]:
         await self._yield()
         stray = [i for i in self._running() if i.node == node and (i.id, i.attempt) not in running]
-        return [self._write(moves.reclaimed(i)) for i in stray]
+        return [self._write(moves.reclaimed(i, now=self._now())) for i in stray]
 
     # -- history -----------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from later_core.testing.store_contract.attempts import AttemptsContract
 from later_core.testing.store_contract.creating import CreatingContract
 from later_core.testing.store_contract.ending import EndingContract
 from later_core.testing.store_contract.history import HistoryContract
@@ -23,6 +24,7 @@ class StoreContract(
     SteeringContract,
     StartingContract,
     EndingContract,
+    AttemptsContract,
     NodesContract,
     SchedulesContract,
     PlanningContract,

@@ -66,6 +66,23 @@ def test_create_takes_every_field(ask, id: str):
     assert "grüße" in ask("get", id).out
 
 
+def test_the_attempts_that_have_ended_are_a_table(ask, id: str):
+    ended = ask("create", "echo", "hello", "--id", id, "--wait").out
+    # One attempt, which the lines above tell already.
+    assert "STARTED" not in ended
+    shown = ask("retry", id, "--in", "1h").out
+    table = shown.split("\n\n")[1].splitlines()
+    assert table[0].split() == ["ATTEMPT", "STARTED", "TOOK", "NODE", "ERROR"]
+    [row] = table[1:]
+    assert row.startswith("1        20")
+    assert ask("get", id).out.split("\n\n")[1].splitlines() == table
+    (record,) = ask("get", id, "--json").records
+    [attempt] = record["attempts"]
+    assert attempt["number"] == 1
+    assert attempt["node"] in row
+    assert "error" not in attempt
+
+
 def test_parameters_come_from_a_file_byte_for_byte(ask, tmp_path: Path):
     file = tmp_path / "parameters"
     file.write_bytes(b"\x00\xff")

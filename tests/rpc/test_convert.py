@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from later_core.model.instance import Delivery, Instance, InstanceError, NewInstance
+from later_core.model.instance import Attempt, Delivery, Instance, InstanceError, NewInstance
 from later_core.model.instant import from_millis
 from later_core.model.query import Counts, Filter
 from later_core.model.retry import RetryPolicy
@@ -37,6 +37,15 @@ RETRY = st.builds(
     st.floats(1, 100),
     st.floats(0, 1),
 )
+ERROR = st.builds(InstanceError, reason=TEXT, message=TEXT)
+ATTEMPT = st.builds(
+    Attempt,
+    number=st.integers(1, 1000),
+    node=NAME,
+    start_time=st.none() | INSTANT,
+    end_time=INSTANT,
+    error=st.none() | ERROR,
+)
 INSTANCE = st.builds(
     Instance,
     id=NAME,
@@ -57,7 +66,8 @@ INSTANCE = st.builds(
     start_time=st.none() | INSTANT,
     finish_time=st.none() | INSTANT,
     result=st.binary(max_size=50),
-    error=st.none() | st.builds(InstanceError, reason=TEXT, message=TEXT),
+    error=st.none() | ERROR,
+    attempts=st.lists(ATTEMPT, max_size=10).map(tuple),
 )
 DUE = st.one_of(
     st.just((None, None)),

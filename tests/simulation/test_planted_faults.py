@@ -21,7 +21,7 @@ from later_core.local.lease import Lease
 from later_core.local.membership import Membership
 from later_core.local.runs import Run, Runs
 from later_core.local.window import Window
-from later_core.model.event import EventBatch
+from later_core.model.event import EventBatch, EventType
 from later_core.model.instance import Delivery, Instance
 from later_core.model.instant import EPOCH
 from later_core.model.state import State
@@ -76,6 +76,14 @@ class FinishWithoutFencing(WatchedStore):
             return super()._finish_one(ending)
         self._write(moves.finished(instance, ending))
         return True
+
+
+@planted
+class EndThatIsNotTold(WatchedStore):
+    """The history of attempts leaves out what was tried before."""
+
+    def _write(self, after, type=EventType.UPDATED):
+        return super()._write(replace(after, attempts=after.attempts[-1:]), type)
 
 
 @planted

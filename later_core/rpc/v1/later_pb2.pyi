@@ -253,6 +253,50 @@ class InstanceError(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class Attempt(message.Message):
+    """One attempt that has ended."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: builtins.int
+    NODE_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    number: builtins.int
+    """Its number: 1 for the first."""
+    node: builtins.str
+    """The node that claimed it."""
+    @builtins.property
+    def start_time(self) -> timestamp_pb2.Timestamp:
+        """When the task's code began; unset where it never did, or where nobody knows."""
+
+    @builtins.property
+    def end_time(self) -> timestamp_pb2.Timestamp:
+        """When it ended: returned, failed, was aborted, handed back, or taken from a node that died."""
+
+    @builtins.property
+    def error(self) -> InstanceError:
+        """Why it did not succeed; unset if it did. Of its message the first 512 characters. Beside the reasons that
+        stand on an instance: ABORTED, CLAIM_LOST.
+        """
+
+    def __init__(
+        self,
+        *,
+        number: builtins.int = ...,
+        node: builtins.str = ...,
+        start_time: timestamp_pb2.Timestamp | None = ...,
+        end_time: timestamp_pb2.Timestamp | None = ...,
+        error: InstanceError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["end_time", b"end_time", "error", b"error", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["end_time", b"end_time", "error", b"error", "node", b"node", "number", b"number", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class Instance(message.Message):
     """One planned execution of a task, as it was at one revision."""
 
@@ -298,6 +342,7 @@ class Instance(message.Message):
     FINISH_TIME_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
     UNCOUNTED_ATTEMPTS_FIELD_NUMBER: builtins.int
+    ATTEMPTS_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Unique for ever."""
     task: builtins.str
@@ -360,6 +405,12 @@ class Instance(message.Message):
     def finish_time(self) -> timestamp_pb2.Timestamp:
         """When it ended; unset before."""
 
+    @builtins.property
+    def attempts(self) -> containers.RepeatedCompositeFieldContainer[Attempt]:
+        """The last 10 attempts that have ended, in their order, also those before a RetryInstance. Older ones are
+        dropped; attempt counts on.
+        """
+
     def __init__(
         self,
         *,
@@ -383,10 +434,11 @@ class Instance(message.Message):
         finish_time: timestamp_pb2.Timestamp | None = ...,
         revision: builtins.int = ...,
         uncounted_attempts: builtins.int = ...,
+        attempts: abc.Iterable[Attempt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "attempts", b"attempts", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,6 +27,7 @@ from later_core.model.instant import round_up
 from later_core.model.retry import NO_RETRY, RetryPolicy
 from later_core.model.state import State
 from later_core.stores.mongo.connection import Document
+from later_core.stores.mongo.histories import attempt_document, attempts_of
 
 logger = structlog.get_logger(__name__)
 
@@ -97,6 +98,8 @@ def _course(i: Instance) -> Document:
         fields["result"] = result_field(i.result)
     if i.error is not None:
         fields["error"] = error_field(i.error)
+    if i.attempts:
+        fields["attempts"] = [attempt_document(attempt) for attempt in i.attempts]
     return fields
 
 
@@ -157,6 +160,11 @@ def to_instance(document: Document) -> Instance:
             finish_time=None if (finish := get("finish_time")) is None else _instant(finish),
             result=_checked(get("result") or b"", bytes),
             error=None if (error := get("error")) is None else _error(error),
+            attempts=(
+                attempts_of(document, instant=_instant, error_of=_error)
+                if get("attempts") or get("finish_time") is not None
+                else ()
+            ),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as wrong:
         raise UnreadableRecord(f"{type(wrong).__name__}: {wrong}") from wrong
