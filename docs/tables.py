@@ -21,7 +21,7 @@ from later_core.model.recurrence.combine import RULES_MAX
 from later_core.model.recurrence.interval import TIMES_MAX
 from later_core.plugin.hookspecs import Hooks
 from later_core.rpc.errors import CODES
-from later_core.rpc.server import REQUEST_MAX_BYTES
+from later_core.rpc.transport import HEADERS_MAX_BYTES, REQUEST_MAX_BYTES
 from later_core.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -127,6 +127,7 @@ def bounds() -> str:
             "a whole request",
             f"{REQUEST_MAX_BYTES / 1024 / 1024:g} MiB; gRPC itself refuses a larger one",
         ],
+        ["headers of a call", f"{HEADERS_MAX_BYTES // 1024} KiB"],
         ["requests in a batch", f"{limits.BATCH_MAX_REQUESTS:,}"],
         ["page", f"{limits.PAGE_MAX_SIZE:,}, by default {limits.PAGE_DEFAULT_SIZE}"],
         ["labels on an instance", f"{limits.LABELS_MAX_COUNT}"],

@@ -20,7 +20,8 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     ├── RevisionMismatch              changed since the caller read it
     ├── EtagMismatch                  the same, of a schedule
     ├── LimitReached                  a bound of this server
-    │   └── SubscriberTooSlow
+    │   ├── SubscriberTooSlow
+    │   └── TooManyWatches
     ├── HistoryLost                   the store no longer knows what came after a position
     ├── StoreUnavailable              the database is away; try again
     ├── ServerStopping                this server goes down; try another, or again
@@ -31,6 +32,8 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
         ├── SchemaTooNew
         ├── DatabaseTooOld
         ├── ListenFailed
+        ├── ListenUnprotected
+        ├── CertificateUnusable
         ├── PluginConflict
         ├── DataDirectoryInUse
         ├── MongodNotFound
@@ -298,6 +301,23 @@ class SubscriberTooSlow(LimitReached):
         return {"resume_token": self.resume_token}
 
 
+class TooManyWatches(LimitReached):
+    """As many watches as this node serves at once are open."""
+
+    reason = "TOO_MANY_WATCHES"
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"this node serves {limit:,} watches at once, and as many are open; close one, ask another"
+            " node, or raise LATER_MAX_WATCHES"
+        )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"limit": str(self.limit)}
+
+
 class HistoryLost(LaterError):
     """What happened after this position is no longer known; only a resync helps."""
 
@@ -403,6 +423,30 @@ class ListenFailed(Misconfigured):
             f"cannot listen on {address}: it is taken, or not an address of this machine;"
             " choose another with --listen or LATER_LISTEN"
         )
+
+
+class ListenUnprotected(Misconfigured):
+    """Whoever reaches the address could do as he likes; nobody has said that this is meant."""
+
+    reason = "LISTEN_UNPROTECTED"
+
+    def __init__(self, address: str, missing: str) -> None:
+        self.address = address
+        super().__init__(
+            f"{address} can be reached from other machines, and {missing};"
+            " set LATER_TLS_CERT, LATER_TLS_KEY and LATER_TLS_CLIENT_CA,"
+            " listen on 127.0.0.1, or say --insecure if the network itself protects it"
+        )
+
+
+class CertificateUnusable(Misconfigured):
+    """A certificate, or its key, that cannot be read or used."""
+
+    reason = "CERTIFICATE_UNUSABLE"
+
+    def __init__(self, setting: str, description: str) -> None:
+        self.setting = setting
+        super().__init__(f"{setting}: {description}")
 
 
 class PluginConflict(Misconfigured):

@@ -267,7 +267,11 @@ async def node(
                     instances=instances,
                     schedules=schedules,
                     subscriptions=Subscriptions(
-                        store=store, hub=hub, clock=clock, database_clock=database_clock
+                        store=store,
+                        hub=hub,
+                        clock=clock,
+                        database_clock=database_clock,
+                        max_watches=settings.max_watches,
                     ),
                     inventory=inventory,
                     nodes=Nodes(store=store),

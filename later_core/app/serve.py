@@ -20,8 +20,10 @@ from later_core.ports.store import Store
 if TYPE_CHECKING:
     from later_core.catalog import Catalog
     from later_core.rpc.server import RpcServer
+    from later_core.rpc.transport import Transport
     from later_core.settings import Settings
 
+from later_core.app.exposure import check_exposure
 from later_core.app.lifecycle import patiently, run_loops
 from later_core.app.node import node
 
@@ -46,6 +48,7 @@ async def serve(
     """
     from later_core.rpc.server import RpcServer
 
+    check_exposure(settings)
     stop = stop or asyncio.Event()
     clock = SystemClock()
     on_event = catalog.on_event if catalog.has_event_plugins else None
@@ -63,7 +66,7 @@ async def serve(
                     subscriptions=parts.subscriptions,
                     inventory=parts.inventory,
                     nodes=parts.nodes,
-                    shares_port=shares_port,
+                    transport=_transport(settings, shares_port=shares_port),
                 )
                 mirror = {"health": lambda: _tell(parts.health, server)}
                 async with server, run_loops(mirror, clock):
@@ -99,6 +102,20 @@ async def _store(settings: Settings, catalog: Catalog, clock: Clock) -> AsyncIte
         return
     async with EmbeddedMongo(data_dir=settings.data_dir, clock=clock) as embedded:
         yield mongo(embedded.uri)
+
+
+def _transport(settings: Settings, *, shares_port: bool) -> Transport:
+    from later_core.rpc.transport import Transport
+
+    return Transport(
+        tls=settings.server_tls,
+        shares_port=shares_port,
+        max_connections=settings.max_connections,
+        max_streams=settings.max_streams,
+        idle=settings.connection_idle,
+        age=settings.connection_age,
+        grace=settings.connection_grace,
+    )
 
 
 async def _tell(health: Health, server: RpcServer) -> None:

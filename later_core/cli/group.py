@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
+from typing import Any, TypeVar
 
 import click
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 #: Name, module, and the line that ``later --help`` shows: the modules themselves load slowly.
 _COMMANDS = {
@@ -33,9 +37,28 @@ _COMMANDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Top:
-    """What was given before the command."""
+    """What was given on the command line about the server to talk to, by name of the setting."""
 
-    address: str | None
+    flags: Mapping[str, Any]
+
+
+#: How the connection is encrypted, before the command or behind it.
+TLS_OPTIONS = {
+    "--tls": "Speak TLS to the server; of itself with one of the next four.",
+    "--tls-ca": "The roots that its certificate must come from; else those of this machine.",
+    "--tls-client-cert": "The certificate to show to it.",
+    "--tls-client-key": "The private key of that certificate.",
+    "--tls-server-name": "The name in its certificate, where the address has another.",
+}
+
+
+def _tls_options(command: _F) -> _F:
+    for name, said in reversed(TLS_OPTIONS.items()):
+        is_flag = name == "--tls"
+        metavar = None if is_flag else "NAME" if name.endswith("name") else "FILE"
+        option = click.option(name, is_flag=is_flag, default=None, metavar=metavar, help=said)
+        command = option(command)
+    return command
 
 
 class LazyGroup(click.Group):
@@ -107,6 +130,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, *, value: bool) -> Non
     metavar="HOST:PORT",
     help="The server to talk to; else LATER_ADDRESS, else 127.0.0.1:9081.",
 )
+@_tls_options
 @click.option(
     "--version",
     is_flag=True,
@@ -116,6 +140,6 @@ def _show_version(ctx: click.Context, _: click.Parameter, *, value: bool) -> Non
     help="Show the version and leave.",
 )
 @click.pass_context
-def later(ctx: click.Context, address: str | None) -> None:
+def later(ctx: click.Context, /, **flags: Any) -> None:
     """Run tasks later: durably, on time, once."""
-    ctx.obj = Top(address=address)
+    ctx.obj = Top(flags=flags)

@@ -10,7 +10,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from uuid_utils import uuid7
 
-from later_core.client.errors import RpcError, from_call, from_status
+from later_core.client.errors import RpcError, from_status
 from later_core.client.schedules import ScheduleCalls
 from later_core.client.tasks import TaskInfo, TaskList, from_task
 from later_core.model.event import EventBatch
@@ -153,7 +153,7 @@ class Client(ScheduleCalls):
             async for response in call:
                 yield from_response(response)
         except grpc.aio.AioRpcError as error:
-            raise from_call(error, address=self.address) from None
+            raise await self._explained(error) from None
         finally:
             call.cancel()
 

@@ -95,6 +95,10 @@ def test_the_version_is_told(later):
         ["completion"],
         ["completion", "tcsh"],
         ["--address", "nowhere", "get", "x"],
+        ["get", "x", "--tls-ca", "/does/not/exist.pem"],
+        ["--tls-client-cert", "/does/not/exist.pem", "get", "x"],
+        ["serve", "--tls-cert", "/does/not/exist.pem"],
+        ["serve", "--max-connections", "0"],
     ],
     ids=" ".join,
 )

@@ -26,6 +26,7 @@ from later_core.local.window import Window
 from later_core.ports.clock import SystemClock
 from later_core.ports.store import Store
 from later_core.rpc.server import RpcServer
+from later_core.rpc.transport import Transport
 from later_core.rpc.v1 import later_pb2_grpc
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
@@ -107,6 +108,8 @@ async def _serve(
     grace: timedelta = timedelta(seconds=5),
     listen: str = "127.0.0.1:0",
     hub: Hub | None = None,
+    transport: Transport | None = None,
+    max_watches: int = 1024,
 ) -> AsyncIterator[Served]:
     clock = SystemClock()
     store = store or MemoryStore(clock=clock)
@@ -156,7 +159,13 @@ async def _serve(
         doorbell=Doorbell(),
         database_clock=database_clock,
     )
-    subscriptions = Subscriptions(store=store, hub=hub, clock=clock, database_clock=database_clock)
+    subscriptions = Subscriptions(
+        store=store,
+        hub=hub,
+        clock=clock,
+        database_clock=database_clock,
+        max_watches=max_watches,
+    )
     async with asyncio.TaskGroup() as group, services, schedules:
         following = group.create_task(follower.run())
         server = RpcServer(
@@ -166,6 +175,7 @@ async def _serve(
             subscriptions=subscriptions,
             inventory=inventory,
             nodes=Nodes(store=store),
+            transport=transport or Transport(),
             grace=grace,
         )
         async with server, grpc.aio.insecure_channel(server.address) as channel:
