@@ -17,6 +17,9 @@ REQUEST_MAX_BYTES = 4 * 1024 * 1024 + 256 * 1024
 #: Of the headers of a call, as HTTP/2 counts them: room for tokens, and none for more.
 HEADERS_MAX_BYTES = 16 * 1024
 
+#: For a client to introduce itself and to take note of the bounds.
+_HANDSHAKE_MILLIS = 10_000
+
 #: Clients may ask whether the server is still there so often, and no more.
 _PING_INTERVAL = timedelta(seconds=5)
 #: So many pings that come too soon are passed over; the next one ends the connection.
@@ -52,7 +55,9 @@ def server_options(transport: Transport) -> Sequence[tuple[str, int]]:
         ("grpc.max_concurrent_streams", transport.max_streams),
         ("grpc.max_allowed_incoming_connections", transport.max_connections),
         # Whoever connects and says nothing must not hold a place for gRPC's two minutes.
-        ("grpc.server_handshake_timeout_ms", 10_000),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLIS),
+        # Until a client has acknowledged the bounds above, gRPC does not hold it to them.
+        ("grpc.http2.settings_timeout", _HANDSHAKE_MILLIS),
         ("grpc.max_connection_idle_ms", _millis(transport.idle)),
         ("grpc.max_connection_age_ms", _millis(transport.age)),
         ("grpc.max_connection_age_grace_ms", _millis(transport.grace)),

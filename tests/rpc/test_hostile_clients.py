@@ -193,13 +193,17 @@ async def test_what_is_not_http_2_is_hung_up_on(serve, words):
         await others_are_served(served)
 
 
-async def test_who_connects_and_says_nothing_is_hung_up_on(serve):
+async def test_who_says_nothing_and_who_takes_note_of_no_bounds_are_hung_up_on(serve):
+    introduction = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    no_settings = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
     async with serve() as served, asyncio.timeout(60):
         host, _, port = served.server.address.rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        while await reader.read(65536):  # the server introduces itself, and waits
-            pass
-        writer.transport.abort()
+        connections = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
+        connections[1][1].write(introduction + no_settings)
+        for reader, writer in connections:
+            while await reader.read(65536):  # the server introduces itself, and waits
+                pass
+            writer.transport.abort()
         await others_are_served(served)
 
 
