@@ -23,6 +23,7 @@ from later_core.plugin.hookspecs import Hooks
 from later_core.rpc.errors import CODES
 from later_core.rpc.transport import HEADERS_MAX_BYTES, REQUEST_MAX_BYTES
 from later_core.settings import Settings
+from later_core.telemetry.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto" / "later" / "v1" / "later.proto"
@@ -151,6 +152,23 @@ def first_paragraph(kind: type[object]) -> str:
     return markdown((inspect.getdoc(kind) or "").partition("\n\n")[0])
 
 
+def metrics() -> str:
+    """Each metric that a node sends."""
+    return table(
+        ["metric", "kind", "unit", "attributes", "meaning"],
+        (
+            [
+                code(metric.name),
+                metric.kind.value,
+                code(metric.unit),
+                ", ".join(map(code, metric.attributes)),
+                metric.description,
+            ]
+            for metric in METRICS
+        ),
+    )
+
+
 def hooks() -> str:
     """Each hook: what it is for, then when, how often, what it returns, what if it raises."""
     return "\n".join(
@@ -168,6 +186,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "reasons": reasons,
     "limits": bounds,
     "hooks": hooks,
+    "metrics": metrics,
 }
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uuid_utils
 
+from later_core.app.figures import show_figures
 from later_core.app.lifecycle import patiently, run_loops
 from later_core.engine.carrier import Carrier
 from later_core.engine.dispatcher import Dispatcher, Pace
@@ -34,6 +35,7 @@ from later_core.engine.timekeeper import Timekeeper
 from later_core.engine.watchdog import Watchdog
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.doorbell import Doorbell
+from later_core.local.feed_lag import FeedLag
 from later_core.local.health import Health
 from later_core.local.hub import Hub
 from later_core.local.intake import Intake
@@ -45,6 +47,7 @@ from later_core.local.window import Window
 from later_core.model.event import Event
 from later_core.model.node import Node
 from later_core.ports.clock import Clock
+from later_core.ports.observer import Observer
 from later_core.ports.store import Store
 from later_core.ports.tasks import Tasks
 from later_core.service.instances import Instances
@@ -88,19 +91,20 @@ async def node(
     on_event: Callable[[Event], None] | None = None,
     new_id: Callable[[], str] | None = None,
     watch_loop: bool = True,
+    observer: Observer | None = None,
 ) -> AsyncIterator[RunningNode | None]:
     """One node on an open store, without its gRPC server; None if it was stopped before it joined.
 
     ``new_id`` makes the ids under which the node lives. ``watch_loop``: let a thread notice
-    whatever blocks the event loop; of no use where time is faked.
+    whatever blocks the event loop; of no use where time is faked. ``observer`` is told what happens.
     """
     database_clock = DatabaseClock(clock)
-    window, hub, health, lateness = Window(), Hub(), Health(), LatenessRecord()
-    runs = Runs(capacity=settings.max_running)
+    window, hub, health, doorbell = Window(), Hub(), Health(), Doorbell()
+    lateness, feed_lag = LatenessRecord(), FeedLag(clock=clock, database_clock=database_clock)
+    runs = Runs(capacity=settings.max_running, observer=observer)
     lease = Lease(clock, seconds=settings.lease.total_seconds())
     membership = Membership(tasks=tasks.names())
     intake = Intake(window=window, membership=membership, database_clock=database_clock)
-    doorbell = Doorbell()
     started_at = clock.now()
 
     keeper = Keeper(
@@ -116,7 +120,7 @@ async def node(
             intake=intake,
             database_clock=database_clock,
         ),
-        describe=partial(_describe, settings, tasks, started_at, new_id or _new_id),
+        describe=partial(_describe, settings, tasks, started_at, new_id or new_node_id),
     )
     finisher = Finisher(
         store=store,
@@ -134,6 +138,7 @@ async def node(
         clock=clock,
         database_clock=database_clock,
         threads=settings.threads,
+        observer=observer,
     )
     dispatcher = Dispatcher(
         store=store,
@@ -195,8 +200,8 @@ async def node(
         clock=clock,
         database_clock=database_clock,
         on_event=on_event,
+        lag=feed_lag,
     )
-    timekeeper = Timekeeper(store=store, window=window, clock=clock, database_clock=database_clock)
     recorder = Recorder(store=store, clock=clock, lease=lease, began=runner.began)
     instances = Instances(
         store=store,
@@ -234,7 +239,9 @@ async def node(
     loops = {
         "keeper": keeper.run,
         "lease": keeper.guard,
-        "timekeeper": timekeeper.run,
+        "timekeeper": Timekeeper(
+            store=store, window=window, clock=clock, database_clock=database_clock
+        ).run,
         "feeder": feeder.run,
         "planner": planner.run,
         "news": news.run,
@@ -248,6 +255,17 @@ async def node(
     watchdog = Watchdog(clock=clock, name_of=runner.name_of) if watch_loop else None
     if watchdog:
         loops["watchdog"] = watchdog.run
+    show_figures(
+        observer,
+        window=window,
+        runs=runs,
+        hub=hub,
+        feed_lag=feed_lag,
+        watchdog=watchdog,
+        health=health,
+        clock=clock,
+        database_clock=database_clock,
+    )
     if not await patiently("join", keeper.join, clock, stop):
         yield None
         return
@@ -285,7 +303,8 @@ async def node(
         await keeper.leave()
 
 
-def _new_id() -> str:
+def new_node_id() -> str:
+    """An id that no other process has, nor this one at another start."""
     return f"{socket.gethostname()}-{os.getpid()}-{uuid_utils.uuid4().hex[:8]}"
 
 

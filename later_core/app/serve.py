@@ -15,6 +15,7 @@ import structlog
 
 from later_core.local.health import Health
 from later_core.ports.clock import Clock, SystemClock
+from later_core.ports.observer import Observer
 from later_core.ports.store import Store
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 from later_core.app.exposure import check_exposure
 from later_core.app.lifecycle import patiently, run_loops
-from later_core.app.node import node
+from later_core.app.node import new_node_id, node
+from later_core.telemetry.switch import observing
 
 _log = structlog.get_logger(__name__)
 
@@ -52,11 +54,28 @@ async def serve(
     stop = stop or asyncio.Event()
     clock = SystemClock()
     on_event = catalog.on_event if catalog.has_event_plugins else None
-    async with _store(settings, catalog, clock) as store:
+    name = new_node_id()
+    names = iter([name])
+    async with (
+        observing(
+            settings.telemetry, is_collector_named=settings.is_collector_named, instance=name
+        ) as observer,
+        _store(settings, catalog, clock, observer) as store,
+    ):
         try:
             if not await patiently("open", store.open, clock, stop):
                 return
-            async with node(store, catalog, settings, clock, stop=stop, on_event=on_event) as parts:
+            async with node(
+                store,
+                catalog,
+                settings,
+                clock,
+                stop=stop,
+                on_event=on_event,
+                # First under the name by which telemetry knows this process.
+                new_id=lambda: next(names, None) or new_node_id(),
+                observer=observer,
+            ) as parts:
                 if parts is None:
                     return
                 server = RpcServer(
@@ -67,6 +86,7 @@ async def serve(
                     inventory=parts.inventory,
                     nodes=parts.nodes,
                     transport=_transport(settings, shares_port=shares_port),
+                    observer=observer,
                 )
                 mirror = {"health": lambda: _tell(parts.health, server)}
                 async with server, run_loops(mirror, clock):
@@ -82,7 +102,9 @@ async def serve(
 
 
 @asynccontextmanager
-async def _store(settings: Settings, catalog: Catalog, clock: Clock) -> AsyncIterator[Store]:
+async def _store(
+    settings: Settings, catalog: Catalog, clock: Clock, observer: Observer | None
+) -> AsyncIterator[Store]:
     """The store that a plugin brings, the MongoDB that the settings name, or the embedded one."""
     from later_core.stores.mongo.embedded import EmbeddedMongo
     from later_core.stores.mongo.store import MongoStore
@@ -94,7 +116,11 @@ async def _store(settings: Settings, catalog: Catalog, clock: Clock) -> AsyncIte
 
     def mongo(uri: str) -> MongoStore:
         return MongoStore(
-            uri=uri, database=settings.database, retention=settings.retention, clock=clock
+            uri=uri,
+            database=settings.database,
+            retention=settings.retention,
+            clock=clock,
+            observer=observer,
         )
 
     if settings.mongodb_uri is not None:

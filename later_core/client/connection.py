@@ -12,6 +12,7 @@ from later_core.client.channel import open_channel
 from later_core.client.diagnosis import diagnose
 from later_core.client.errors import SERVER_UNREACHABLE, RpcError, from_call
 from later_core.model.tls import ClientTls
+from later_core.telemetry.propagation import outgoing
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -52,7 +53,7 @@ class Connection:
         self, method: Callable[..., Awaitable[_Response]], request: _Request
     ) -> _Response:
         try:
-            return await method(request, timeout=self._deadline)
+            return await method(request, timeout=self._deadline, metadata=outgoing())
         except grpc.aio.AioRpcError as error:
             raise await self._explained(error) from None
 

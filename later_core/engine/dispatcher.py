@@ -179,6 +179,7 @@ class Dispatcher:
             _log.warning("claim failed", count=len(entries), detail=error.detail)
             self._window.put_back(entries, now_ms=self._database_clock.now_ms())
         else:
+            self._runs.note_claim(due=len(entries), won=len(claimed))
             for instance in claimed:
                 self._start(self._runs.add(instance))
 

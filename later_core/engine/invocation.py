@@ -9,6 +9,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextvars import copy_context
 from functools import lru_cache
 from typing import Any
 
@@ -78,7 +79,9 @@ class Invocation:
                 # No future carries this one: before Python 3.12 the attempt would wait for ever.
                 raise RuntimeError(f"{call!r} raised StopIteration") from error
 
-        value = await asyncio.get_running_loop().run_in_executor(self._threads, body)
+        # What is current here, a span say, is current in the thread too.
+        whole = copy_context().run
+        value = await asyncio.get_running_loop().run_in_executor(self._threads, whole, body)
         return await value if inspect.isawaitable(value) else value
 
 

@@ -54,6 +54,7 @@ class NewInstance:
 
     At most one of ``execution_time`` (an instant) and ``delay`` (from the moment of acceptance, by
     the database's clock) is set; neither means at once. Without an ``id`` the service makes one.
+    ``trace_parent`` says on behalf of what it is created (W3C Trace Context); it is no part of the content.
     """
 
     task: str
@@ -66,6 +67,7 @@ class NewInstance:
     start_deadline: timedelta | None = None
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
+    trace_parent: str | None = None
 
 
 @value
@@ -75,7 +77,7 @@ class Instance:
     What never changes: ``id``, ``task``, ``parameters``, ``retry``, ``timeout`` (of one attempt),
     ``start_deadline`` (how long after the execution time a start is still useful), ``delivery``,
     ``labels``, ``schedule_id``, ``fingerprint`` (of the content asked for, tells a repeated create
-    from another one) and ``create_time``.
+    from another one), ``trace_parent`` (the span in which it was created) and ``create_time``.
 
     What changes, always together with ``revision``: ``state``; ``execution_time``; ``attempt``
     (0 before the first start); ``uncounted_attempts`` (those that the retry policy leaves out: made
@@ -101,6 +103,7 @@ class Instance:
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
     schedule_id: str | None = None
+    trace_parent: str | None = None
     fingerprint: bytes = b""
     node: str | None = None
     start_time: datetime | None = None

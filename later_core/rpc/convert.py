@@ -6,6 +6,7 @@ Duration, a number that JSON lacks) is answered with InvalidRequest that names t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -68,6 +69,7 @@ def fill_instance(message: pb.Instance, instance: Instance) -> None:
     fill_timestamp(message.create_time, instance.create_time)
     message.revision = instance.revision
     message.uncounted_attempts = instance.uncounted_attempts
+    message.trace_parent = instance.trace_parent or ""
     if instance.timeout is not None:
         message.timeout.CopyFrom(to_duration(instance.timeout))
     if instance.start_deadline is not None:
@@ -103,6 +105,7 @@ def from_instance(message: pb.Instance) -> Instance:
         delivery=_FROM_DELIVERY[message.delivery],
         labels=dict(message.labels) if message.labels else NO_LABELS,
         schedule_id=message.schedule_id or None,
+        trace_parent=message.trace_parent or None,
         node=message.node or None,
         create_time=from_timestamp(message.create_time, "create_time"),
         start_time=from_timestamp(message.start_time, "start_time") if has("start_time") else None,
@@ -137,15 +140,18 @@ def fill_template(message: WithTemplate, new: NewInstance) -> None:
         message.start_deadline.CopyFrom(to_duration(new.start_deadline))
 
 
-def from_new_instance(message: pb.CreateInstanceRequest) -> NewInstance:
-    """What a request asks to be created.
+def from_new_instance(
+    message: pb.CreateInstanceRequest, trace_parent: str | None = None
+) -> NewInstance:
+    """What a request asks to be created, on behalf of a span.
 
     Raises:
         InvalidRequest: a time, a duration or the ``json`` is malformed.
 
     """
     execution_time, delay = from_due(message)
-    return from_template(message, message.id or None, execution_time, delay)
+    new = from_template(message, message.id or None, execution_time, delay)
+    return new if trace_parent is None else replace(new, trace_parent=trace_parent)
 
 
 def from_template(

@@ -17,7 +17,8 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  # unknown to the stubs
 
 from later_core.errors import ListenFailed
-from later_core.ports.clock import Clock, SystemClock
+from later_core.ports.clock import SystemClock
+from later_core.ports.observer import Observer
 from later_core.rpc.certificates import Certificates
 from later_core.rpc.interceptor import Interceptor
 from later_core.rpc.reflection import SERVICE_NAMES as REFLECTION_NAMES
@@ -65,8 +66,8 @@ class RpcServer:
         inventory: Inventory,
         nodes: Nodes,
         transport: Transport = _USUAL,
+        observer: Observer | None = None,
         grace: timedelta = timedelta(seconds=5),
-        clock: Clock | None = None,
     ) -> None:
         self._listen = listen
         self._instances = instances
@@ -76,7 +77,7 @@ class RpcServer:
         self._nodes = nodes
         self._transport = transport
         self._grace = grace
-        self._interceptor = Interceptor(clock=clock or SystemClock())
+        self._interceptor = Interceptor(clock=SystemClock(), observer=observer)
         self._is_serving = False
         self._serving_changed = asyncio.Event()
         self._group = asyncio.TaskGroup()

@@ -26,6 +26,7 @@ def place(request: NewInstance, *, now: datetime) -> Instance:
         start_deadline=request.start_deadline,
         delivery=request.delivery,
         labels=request.labels,
+        trace_parent=request.trace_parent,
         fingerprint=fingerprint(request) if request.id else b"",
     )
 

@@ -184,10 +184,16 @@ class Settings(BaseModel):
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="text for people, json for programs; auto: text on a terminal."
     )
+    telemetry: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Send metrics and traces over OTLP; auto: if OTEL_EXPORTER_OTLP_ENDPOINT is set.",
+    )
 
     plugins: Mapping[str, Any] = Field(default_factory=lambda: _NOTHING)
     plugin_settings: tuple[PluginSetting, ...] = Field(default=(), repr=False)
     sources: Mapping[str, Source] = Field(default_factory=lambda: _NOTHING, repr=False)
+    #: Whether OTEL_EXPORTER_OTLP_ENDPOINT says where telemetry goes; all else of it the SDK reads itself.
+    is_collector_named: bool = Field(default=False, repr=False)
     #: Sentences about variables that look like settings and are none; worth a line in the log.
     warnings: tuple[str, ...] = Field(default=(), repr=False)
 

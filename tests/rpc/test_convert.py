@@ -62,6 +62,7 @@ INSTANCE = st.builds(
     delivery=st.sampled_from(Delivery),
     labels=LABELS,
     schedule_id=st.none() | NAME,
+    trace_parent=st.none() | NAME,
     node=st.none() | NAME,
     start_time=st.none() | INSTANT,
     finish_time=st.none() | INSTANT,

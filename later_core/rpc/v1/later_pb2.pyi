@@ -343,6 +343,7 @@ class Instance(message.Message):
     REVISION_FIELD_NUMBER: builtins.int
     UNCOUNTED_ATTEMPTS_FIELD_NUMBER: builtins.int
     ATTEMPTS_FIELD_NUMBER: builtins.int
+    TRACE_PARENT_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Unique for ever."""
     task: builtins.str
@@ -366,6 +367,10 @@ class Instance(message.Message):
     uncounted_attempts: builtins.int
     """Attempts that the retry policy does not count: made before the last RetryInstance, given up by
     their node, or lost with it.
+    """
+    trace_parent: builtins.str
+    """The span in which it was created (W3C Trace Context, traceparent): that of the call on a server that
+    traces, else the one that the client sent as metadata. Empty: nobody traced.
     """
     @builtins.property
     def execution_time(self) -> timestamp_pb2.Timestamp:
@@ -435,10 +440,11 @@ class Instance(message.Message):
         revision: builtins.int = ...,
         uncounted_attempts: builtins.int = ...,
         attempts: abc.Iterable[Attempt] | None = ...,
+        trace_parent: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "attempts", b"attempts", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "attempts", b"attempts", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "trace_parent", b"trace_parent", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

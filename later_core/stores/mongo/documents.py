@@ -80,6 +80,8 @@ def _policies(i: Instance) -> Document:
         fields["labels"] = [label_of(key, value) for key, value in i.labels.items()]
     if i.schedule_id is not None:
         fields["schedule_id"] = i.schedule_id
+    if i.trace_parent is not None:
+        fields["trace_parent"] = i.trace_parent
     return fields
 
 
@@ -154,6 +156,7 @@ def to_instance(document: Document) -> Instance:
             delivery=_DELIVERIES[get("delivery") or "AT_LEAST_ONCE"],
             labels=_labels(labels) if (labels := get("labels")) else NO_LABELS,
             schedule_id=_optional(get("schedule_id"), str),
+            trace_parent=_optional(get("trace_parent"), str),
             fingerprint=_checked(get("fingerprint") or b"", bytes),
             node=_optional(get("node"), str),
             start_time=None if (start := get("start_time")) is None else _instant(start),

@@ -13,6 +13,7 @@ from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.ports.clock import Clock
+from later_core.ports.observer import Observer
 from later_core.ports.store import Aborted, InsertResult, Snapshot, Store
 from later_core.stores.mongo import (
     attempts,
@@ -31,24 +32,35 @@ from later_core.stores.mongo import (
 from later_core.stores.mongo.connection import Connection, connect
 from later_core.stores.mongo.schedules import MongoSchedules
 from later_core.stores.mongo.snapshot import snapshot
+from later_core.stores.mongo.stopwatch import Stopwatch
 
 
 class MongoStore(MongoSchedules, Store):
     """All of it in one database. No call takes longer than about ten seconds, however far away the
     database is; reads that may have to walk far take up to thirty.
 
-    ``clock`` measures pauses on this machine; instants that decide are the database's.
+    ``clock`` measures pauses on this machine; instants that decide are the database's. The observer,
+    if any, is told how long each command took.
     """
 
-    def __init__(self, *, uri: str, database: str, retention: timedelta, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        uri: str,
+        database: str,
+        retention: timedelta,
+        clock: Clock,
+        observer: Observer | None = None,
+    ) -> None:
         self._uri = uri
         self._database = database
         self._retention = retention
         self._clock = clock
+        self._listeners = () if observer is None else (Stopwatch(observer),)
         self._opened: Connection | None = None
 
     async def open(self) -> None:
-        connection = connect(self._uri, self._database)
+        connection = connect(self._uri, self._database, listeners=self._listeners)
         try:
             await requirements.check_server(connection, self._clock)
             await requirements.check_schema(connection)

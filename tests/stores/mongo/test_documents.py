@@ -92,6 +92,7 @@ instances = st.builds(
     delivery=st.sampled_from(Delivery),
     labels=st.dictionaries(names, text, max_size=5),
     schedule_id=st.none() | names,
+    trace_parent=st.none() | names,
     fingerprint=st.binary(min_size=16, max_size=32),
     node=st.none() | names,
     start_time=st.none() | instants,
