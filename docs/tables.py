@@ -155,13 +155,14 @@ def first_paragraph(kind: type[object]) -> str:
 def metrics() -> str:
     """Each metric that a node sends."""
     return table(
-        ["metric", "kind", "unit", "attributes", "meaning"],
+        ["metric", "kind", "unit", "attributes", "in Prometheus", "meaning"],
         (
             [
                 code(metric.name),
                 metric.kind.value,
                 code(metric.unit),
                 ", ".join(map(code, metric.attributes)),
+                code(metric.in_prometheus[0]),
                 metric.description,
             ]
             for metric in METRICS

@@ -34,6 +34,23 @@ class Metric:
     description: str
     attributes: tuple[str, ...] = ()
 
+    @property
+    def in_prometheus(self) -> tuple[str, ...]:
+        """The names of its series where OTLP is translated to Prometheus: units in full, and a suffix.
+
+        https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
+        """
+        name = self.name.replace(".", "_")
+        if self.unit == "s":
+            name += "_seconds"
+        match self.kind:
+            case Kind.COUNTER:
+                return (f"{name}_total",)
+            case Kind.HISTOGRAM:
+                return (f"{name}_bucket", f"{name}_count", f"{name}_sum")
+            case Kind.GAUGE:
+                return (name,)
+
 
 LATENESS = Metric(
     name="later.lateness",
@@ -125,7 +142,7 @@ GAUGES = (
     Metric(
         name="later.serving",
         kind=Kind.GAUGE,
-        unit="1",
+        unit="{node}",
         description="1 while the database answers and the scheduler runs, else 0.",
     ),
 )
