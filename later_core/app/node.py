@@ -120,7 +120,7 @@ async def node(
             intake=intake,
             database_clock=database_clock,
         ),
-        describe=partial(_describe, settings, tasks, started_at, new_id or new_node_id),
+        describe=partial(_describe, settings, store, tasks, started_at, new_id or new_node_id),
     )
     finisher = Finisher(
         store=store,
@@ -309,7 +309,11 @@ def new_node_id() -> str:
 
 
 def _describe(
-    settings: Settings, tasks: Tasks, started_at: datetime, new_id: Callable[[], str]
+    settings: Settings,
+    store: Store,
+    tasks: Tasks,
+    started_at: datetime,
+    new_id: Callable[[], str],
 ) -> Node:
     return Node(
         id=new_id(),
@@ -317,4 +321,5 @@ def _describe(
         version=version("later-core"),
         tasks=tasks.names(),
         started_at=started_at,
+        has_local_database=store.is_local,
     )

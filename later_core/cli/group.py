@@ -28,6 +28,7 @@ _COMMANDS = {
     "stats": ("later_core.cli.inspect", "Show counts, lateness and load of a server."),
     "nodes": ("later_core.cli.nodes", "List the nodes that share the database."),
     "drain": ("later_core.cli.nodes", "Ask a node to leave its work to the others."),
+    "doctor": ("later_core.cli.doctor.commands", "Look at a deployment and say what to mend."),
     "settings": ("later_core.cli.inspect", "Show every setting and where its value comes from."),
     "crontab": ("later_core.cli.crontab.commands", "Move from cron to Later, and back."),
     "demo": ("later_core.cli.demo", "Watch a whole server at work for ten seconds."),

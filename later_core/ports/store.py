@@ -77,6 +77,9 @@ class Store(ScheduleStore):
     What it promises of schedules stands in ``later_core.ports.schedules``.
     """
 
+    #: Whether it is reached by a socket of this machine, so that no node elsewhere can share it.
+    is_local: bool = False
+
     async def __aenter__(self) -> Self:
         await self.open()
         return self

@@ -2586,6 +2586,8 @@ class Node(message.Message):
     IS_ASKED_TO_DRAIN_FIELD_NUMBER: builtins.int
     IS_DRAINING_FIELD_NUMBER: builtins.int
     IS_DRAINED_FIELD_NUMBER: builtins.int
+    CLOCK_OFFSET_FIELD_NUMBER: builtins.int
+    HAS_LOCAL_DATABASE_FIELD_NUMBER: builtins.int
     id: builtins.str
     """New at each start of the process."""
     address: builtins.str
@@ -2608,6 +2610,8 @@ class Node(message.Message):
     """Whether it has told the others to take over its share, because it was asked to drain or is stopping."""
     is_drained: builtins.bool
     """Whether it was asked to drain and has done so: it starts nothing more, and nothing runs on it."""
+    has_local_database: builtins.bool
+    """Whether it reaches its database by a socket of its own machine, as an embedded one."""
     @builtins.property
     def tasks(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Names of the tasks it can run, in order."""
@@ -2619,6 +2623,10 @@ class Node(message.Message):
     @builtins.property
     def beat_time(self) -> timestamp_pb2.Timestamp:
         """Its last heartbeat, by the database's clock."""
+
+    @builtins.property
+    def clock_offset(self) -> duration_pb2.Duration:
+        """The wall clock of its machine less the clock of the database; unset: it has not said."""
 
     def __init__(
         self,
@@ -2636,10 +2644,12 @@ class Node(message.Message):
         is_asked_to_drain: builtins.bool = ...,
         is_draining: builtins.bool = ...,
         is_drained: builtins.bool = ...,
+        clock_offset: duration_pb2.Duration | None = ...,
+        has_local_database: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["beat_time", b"beat_time", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["beat_time", b"beat_time", "clock_offset", b"clock_offset", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "beat_time", b"beat_time", "buckets", b"buckets", "id", b"id", "is_alive", b"is_alive", "is_asked_to_drain", b"is_asked_to_drain", "is_drained", b"is_drained", "is_draining", b"is_draining", "running", b"running", "started_at", b"started_at", "tasks", b"tasks", "version", b"version", "window_size", b"window_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "beat_time", b"beat_time", "buckets", b"buckets", "clock_offset", b"clock_offset", "has_local_database", b"has_local_database", "id", b"id", "is_alive", b"is_alive", "is_asked_to_drain", b"is_asked_to_drain", "is_drained", b"is_drained", "is_draining", b"is_draining", "running", b"running", "started_at", b"started_at", "tasks", b"tasks", "version", b"version", "window_size", b"window_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -34,6 +34,9 @@ from later_core.stores.mongo.schedules import MongoSchedules
 from later_core.stores.mongo.snapshot import snapshot
 from later_core.stores.mongo.stopwatch import Stopwatch
 
+#: A URI whose first host is the path of a socket.
+_BY_SOCKET = "mongodb://%2F"
+
 
 class MongoStore(MongoSchedules, Store):
     """All of it in one database. No call takes longer than about ten seconds, however far away the
@@ -53,6 +56,7 @@ class MongoStore(MongoSchedules, Store):
         observer: Observer | None = None,
     ) -> None:
         self._uri = uri
+        self.is_local = uri.startswith(_BY_SOCKET)
         self._database = database
         self._retention = retention
         self._clock = clock
