@@ -78,15 +78,24 @@ def test_a_query_asks_for_metrics_and_labels_that_there_are(place: str, query: s
     assert grouped <= known, place
 
 
-def test_prometheus_itself_takes_the_alerts():
+def test_prometheus_itself_takes_the_alerts_and_raises_them_when_it_should():
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed; the queries are parsed without it all the same")
-    file = ROOT / "deploy/prometheus/alerts.yaml"
-    ended = subprocess.run(
-        [promtool, "check", "rules", str(file)], capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
+    for what, file in (
+        ("check", ROOT / "deploy/prometheus/alerts.yaml"),
+        ("test", Path(__file__).with_name("alerts_test.yaml")),
+    ):
+        ended = subprocess.run(
+            [promtool, what, "rules", str(file)], capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_the_story_in_which_everything_is_wrong_knows_every_alert():
+    file = Path(__file__).with_name("alerts_test.yaml")
+    named = set(re.findall(r"\bLater\w+", file.read_text(encoding="utf-8")))
+    assert named == {rule["alert"] for rule in RULES}
 
 
 def test_every_metric_stands_on_the_dashboard():
