@@ -13,6 +13,7 @@ from later_core.engine.deadlines import Deadlines
 from later_core.engine.finisher import Finisher
 from later_core.engine.holder import Holder
 from later_core.engine.invocation import Invocation
+from later_core.engine.telling import Telling
 from later_core.engine.threads import Threads
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
@@ -23,7 +24,6 @@ from later_core.model.instance import Instance, InstanceError
 from later_core.model.outcome import Ending, Failed, HandedBack, Outcome
 from later_core.model.state import State
 from later_core.plugin.context import Context
-from later_core.plugin.task import Task
 from later_core.ports.clock import Clock
 from later_core.ports.observer import Observer
 from later_core.ports.tasks import Tasks
@@ -63,7 +63,7 @@ class Runner:
         self._lateness = lateness
         self._clock = clock
         self._database_clock = database_clock
-        self._observer = observer
+        self._telling = Telling(observer)
         self._threads = Threads(limit=threads)
         self._invocation = Invocation(self._threads)
         self.holder = Holder(clock=clock, database_clock=database_clock, begin=self._start_due)
@@ -162,7 +162,7 @@ class Runner:
                 # The feed tells of an abort elsewhere too, perhaps only after this run is gone.
                 if ending is None and await self._finisher.was_aborted(instance):
                     run.stop_reason = Stop.ABORTED
-            self._tell_end(run, ending)
+            self._telling.ended(run, ending)
             await self._call_back(run, context, ending)
         except StoreUnavailable as error:
             _log.error("end not written", instance=instance.id, detail=error.detail)
@@ -188,7 +188,9 @@ class Runner:
                 return HandedBack(error=_error("TASK_NOT_INSTALLED", "its plugin is gone"))
             if run.instance.timeout is not None:
                 self.deadlines.watch(run, run.instance.timeout)
-            outcome = await self._call(installed.task, run, context)
+            outcome = await self._telling.call(
+                self._invocation, installed.task, run, context, lambda: self._note_begin(run)
+            )
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not run.is_stopped() or task is None:
@@ -203,25 +205,6 @@ class Runner:
                 self.deadlines.forget(run)  # it bounds the code, not the writing of its end
         # Code that swallows its cancellation does not thereby succeed.
         return self._stopped(run) if run.is_stopped() else outcome
-
-    async def _call(self, task: Task, run: Run, context: Context) -> Outcome:
-        """Call the task's code; where somebody traces, as a span that the context names."""
-
-        def began() -> None:
-            self._note_begin(run)
-
-        if self._observer is None:
-            return await self._invocation.run(task, context, began)
-        with self._observer.run(run.instance) as span:
-            context.trace_parent = span.trace_parent or context.trace_parent
-            try:
-                outcome = await self._invocation.run(task, context, began)
-            except asyncio.CancelledError:
-                span.fail(run.stop_reason.name if run.stop_reason else "CANCELLED", "stopped")
-                raise
-            if isinstance(outcome, Failed):
-                span.fail(outcome.error.reason, outcome.error.message)
-            return outcome
 
     async def _hold(self, run: Run) -> None:
         """Return at the execution time by the database's clock, and not a millisecond before.
@@ -257,8 +240,7 @@ class Runner:
             raise RuntimeError("stopped before it began")
         late_seconds = (now_ms - run.due_ms) / 1000.0
         self._lateness.add(late_seconds)
-        if self._observer is not None:
-            self._observer.started(run.instance.task, late_seconds)
+        self._telling.started(run, late_seconds)
 
     def _stopped(self, run: Run) -> Outcome:
         match run.stop_reason:
@@ -269,14 +251,6 @@ class Runner:
                 return HandedBack(error=_error("NODE_LOST", "the node lost its lease"))
             case _:
                 return HandedBack(error=_error("SHUTDOWN", "the node was shut down"))
-
-    def _tell_end(self, run: Run, ending: Ending | None) -> None:
-        if self._observer is None:
-            return
-        if ending is not None:
-            self._observer.ended(run.instance.task, ending.state)
-        elif run.stop_reason is Stop.ABORTED:
-            self._observer.ended(run.instance.task, State.ABORTED)
 
     async def _call_back(self, run: Run, context: Context, ending: Ending | None) -> None:
         # Where the end was written, an abort came after it: whoever made it calls back.

@@ -56,6 +56,8 @@ class NodesContract:
             running=3,
             is_draining=True,
             is_drained=True,
+            clock_offset=timedelta(milliseconds=-42),
+            has_local_database=True,
         )
         idle = a_node(OTHER_NODE)
         times = [await store.beat(node, lease=HOUR) for node in (busy, idle)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from pymongo.database import Database
 
 from later_core.model.finding import Finding, Verdict
 from later_core.ports.clock import SystemClock
+from later_core.stores.mongo.directory import DataDirectory
 from later_core.stores.mongo.examination import examine
 from later_core.stores.mongo.indexes import NEEDED
+from later_core.stores.mongo.replica_set import uri_of
 from later_core.stores.mongo.store import MongoStore
 
 Raw = Database[dict[str, Any]]
@@ -128,7 +131,7 @@ async def test_a_uri_that_is_none_is_a_finding_without_its_password():
 @pytest.mark.parametrize(
     ("uri", "is_local"),
     [
-        ("mongodb://%2Frun%2Flater%2Fmongod.sock/?directConnection=true", True),
+        (uri_of(DataDirectory(Path("/var/lib/later"))), True),
         ("mongodb://127.0.0.1:27017/", False),
     ],
 )
