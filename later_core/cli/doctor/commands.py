@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import asdict
@@ -26,6 +27,7 @@ from later_core.model.query import Filter
 from later_core.model.state import State
 from later_core.ports.clock import SystemClock
 from later_core.settings import Settings, load
+from later_core.telemetry import configure_logging
 
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 #: Tasks that a filter may name.
@@ -47,6 +49,8 @@ def doctor(
 
     Nothing is changed. Exit code 1 if something FAILs; a WARN is for somebody to know.
     """
+    # What is refused is logged too: never between the answers on stdout.
+    configure_logging(verbose=0, format="auto", stream=sys.stderr)
     settings = load({"mongodb_uri": mongodb_uri, "database": database}, config=config)
 
     async def talk(client: Client) -> Sequence[Finding]:

@@ -109,6 +109,19 @@ async def test_a_wall_clock_that_is_off_is_noticed(
     assert "ahead" in finding.found
 
 
+async def test_what_the_user_of_the_uri_may_not_see_is_said_and_hides_nothing_else(
+    faulty_uri: str, fail: Callable[..., None]
+):
+    not_allowed = 13
+    fail("replSetGetStatus", "collStats", errorCode=not_allowed, times=2)
+    found = await by_check(faulty_uri, "later")
+    for check in ("members", "oplog"):
+        assert found[check].verdict is Verdict.WARN
+        assert "clusterMonitor" in found[check].remedy
+    assert found["schema"].verdict is Verdict.FAIL
+    assert "disk" in found
+
+
 async def test_a_standalone_server_is_told_how_to_become_a_replica_set(start_mongod: StartMongod):
     (finding,) = await examine(start_mongod(), "later", SystemClock())
     assert finding.verdict is Verdict.FAIL
