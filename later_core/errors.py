@@ -12,7 +12,9 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     │   ├── ScheduleNotFound
     │   └── TaskNotFound
     ├── InstanceAlreadyExists         same id, other content
+    │   └── InstanceDiffers           import
     ├── ScheduleAlreadyExists         same id, other content
+    │   └── ScheduleDiffers           import
     ├── WrongState                    the instance is not where the request needs it
     │   ├── InstanceEnded             abort, reschedule
     │   ├── InstanceRunning           reschedule, retry
@@ -23,6 +25,7 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     │   ├── SubscriberTooSlow
     │   └── TooManyWatches
     ├── HistoryLost                   the store no longer knows what came after a position
+    │   └── SnapshotLost              export
     ├── StoreUnavailable              the database is away; try again
     ├── ServerStopping                this server goes down; try another, or again
     └── Misconfigured                 only a person can mend it; the process ends
@@ -197,6 +200,36 @@ class ScheduleAlreadyExists(LaterError):
         return {"id": self.id}
 
 
+class InstanceDiffers(InstanceAlreadyExists):
+    """An import met another instance of this id, or the same one at an earlier revision."""
+
+    reason = "INSTANCE_DIFFERS"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.args = (
+            (
+                f"instance {id!r} is stored with other content, or at an earlier revision; it was left as"
+                " it is, and replace would put this one in its place unless it is RUNNING"
+            ),
+        )
+
+
+class ScheduleDiffers(ScheduleAlreadyExists):
+    """An import met another schedule of this id, or the same one at an earlier revision."""
+
+    reason = "SCHEDULE_DIFFERS"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.args = (
+            (
+                f"schedule {id!r} is stored with other content, or at an earlier revision; it was left as"
+                " it is, and replace would put this one in its place"
+            ),
+        )
+
+
 class WrongState(LaterError):
     """The instance is in a state from which the request cannot lead anywhere."""
 
@@ -325,6 +358,21 @@ class HistoryLost(LaterError):
 
     def __init__(self) -> None:
         super().__init__("the database no longer has the history behind this position")
+
+
+class SnapshotLost(HistoryLost):
+    """The database let go of the moment of an export before it was read to its end."""
+
+    reason = "SNAPSHOT_LOST"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.args = (
+            (
+                "the database no longer remembers the moment of this export; export anew, and let MongoDB"
+                " remember longer (minSnapshotHistoryWindowInSeconds) if five minutes are too short"
+            ),
+        )
 
 
 class StoreUnavailable(LaterError):

@@ -34,6 +34,8 @@ WITH_DATA: list[LaterError] = [
     errors.TaskNotFound("ehco", ["echo"]),
     errors.TaskNotFound("unheard-of"),
     errors.InstanceAlreadyExists("one"),
+    errors.InstanceDiffers("one"),
+    errors.ScheduleDiffers("nightly"),
     errors.InstanceEnded("one", "FAILED"),
     errors.InstanceRunning("one"),
     errors.InstanceNotEnded("one", "PENDING"),

@@ -56,6 +56,7 @@ from later_core.service.nodes import Nodes
 from later_core.service.schedule_runs import ScheduleRuns
 from later_core.service.schedules import Schedules
 from later_core.service.subscriptions import Subscriptions
+from later_core.service.transfer import Transfer
 
 if TYPE_CHECKING:
     from later_core.settings import Settings
@@ -72,6 +73,7 @@ class RunningNode:
     subscriptions: Subscriptions
     inventory: Inventory
     nodes: Nodes
+    transfer: Transfer
     health: Health
     #: Says where the node answers: with port 0 in the settings only its server knows. The others
     #: learn of it by the next heartbeat.
@@ -202,7 +204,6 @@ async def node(
         on_event=on_event,
         lag=feed_lag,
     )
-    recorder = Recorder(store=store, clock=clock, lease=lease, began=runner.began)
     instances = Instances(
         store=store,
         tasks=tasks,
@@ -225,6 +226,7 @@ async def node(
         doorbell=doorbell,
         database_clock=database_clock,
     )
+    transfer = Transfer(store=store, intake=intake)
     inventory = Inventory(
         store=store,
         tasks=tasks,
@@ -246,7 +248,7 @@ async def node(
         "planner": planner.run,
         "news": news.run,
         "follower": follower.run,
-        "recorder": recorder.run,
+        "recorder": Recorder(store=store, clock=clock, lease=lease, began=runner.began).run,
         "holder": runner.holder.run,
         "deadlines": runner.deadlines.run,
         "drainer": drainer.run,
@@ -277,6 +279,7 @@ async def node(
             run_loops(loops, clock),
             instances,
             schedules,
+            transfer,
             asyncio.TaskGroup() as group,
         ):
             group.create_task(supervise("dispatcher", dispatcher.run, clock))
@@ -293,6 +296,7 @@ async def node(
                     ),
                     inventory=inventory,
                     nodes=Nodes(store=store),
+                    transfer=transfer,
                     health=health,
                     answers_at=keeper.answers_at,
                     drain=drainer.drain,

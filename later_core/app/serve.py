@@ -85,6 +85,7 @@ async def serve(
                     subscriptions=parts.subscriptions,
                     inventory=parts.inventory,
                     nodes=parts.nodes,
+                    transfer=parts.transfer,
                     transport=_transport(settings, shares_port=shares_port),
                     observer=observer,
                 )

@@ -26,6 +26,8 @@ from later_core.model.instance import Instance
 from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
+from later_core.model.schedule import Schedule
+from later_core.model.transfer import Restored
 from later_core.ports.schedules import ScheduleStore
 
 
@@ -56,10 +58,14 @@ class Aborted:
 
 
 class Snapshot(ABC):
-    """All instances that match a filter, as they were at one moment."""
+    """All instances that match a filter, and all schedules, as they were at one moment."""
 
     #: ``Store.follow(position)`` gives every change after that moment, and none before it.
     position: str
+    #: ``Store.snapshot(moment=…)`` reads at that very moment again, for a while.
+    moment: str
+    #: That moment by the database's clock, to the second or finer; not after it.
+    time: datetime
 
     @abstractmethod
     def pages(self) -> AsyncIterator[Sequence[Instance]]:
@@ -67,6 +73,15 @@ class Snapshot(ABC):
 
         Raises:
             HistoryLost: the reader was so slow that the database let go of the moment.
+
+        """
+
+    @abstractmethod
+    def schedules(self, *, after: str | None = None) -> AsyncIterator[Sequence[Schedule]]:
+        """The schedules with ids behind ``after``, in order of id, in pages of bounded size.
+
+        Raises:
+            HistoryLost: as above.
 
         """
 
@@ -304,5 +319,32 @@ class Store(ScheduleStore):
         return self.follow(position)
 
     @abstractmethod
-    def snapshot(self, filter: Filter) -> AbstractAsyncContextManager[Snapshot]:
-        """The instances that match, as they were at one moment (see ``Snapshot``)."""
+    def snapshot(
+        self, filter: Filter, *, moment: str | None = None, after: PageKey | None = None
+    ) -> AbstractAsyncContextManager[Snapshot]:
+        """The instances that match, as they were at one moment (see ``Snapshot``); those alone that
+        come behind ``after``, if that is given.
+
+        With the ``moment`` of an earlier snapshot it is that very moment again. A store remembers it
+        for some minutes, however much is written meanwhile.
+
+        Raises:
+            HistoryLost: the moment is no longer remembered.
+            ResumeTokenInvalid: not a moment of this store.
+
+        """
+
+    # -- transfer ----------------------------------------------------------------------------
+
+    @abstractmethod
+    async def restore(
+        self, instances: Sequence[Instance], *, replace: bool, validate_only: bool
+    ) -> Sequence[Restored]:
+        """Store instances as they are, at the revision they have, PENDING or ended; answers in their
+        order. No two of one call have the same id.
+
+        What becomes of each is said by ``model.transfer.judge``, in one compare-and-set with what is
+        stored; what takes another's place is changed as ``in_place_of`` says. Each is atomic by
+        itself. A repeated call finds what the first one stored, EXISTING. With ``validate_only``
+        nothing is changed, and the answer is what would become of them.
+        """

@@ -34,6 +34,7 @@ from later_core.service.inventory import Inventory
 from later_core.service.nodes import Nodes
 from later_core.service.schedules import Schedules
 from later_core.service.subscriptions import Subscriptions
+from later_core.service.transfer import Transfer
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +57,7 @@ class RpcServer:
     #: Where it listens, once entered; with port 0 in ``listen``, the port that was found.
     address: str
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one service for each group of calls, by its name
         self,
         *,
         listen: str,
@@ -65,6 +66,7 @@ class RpcServer:
         subscriptions: Subscriptions,
         inventory: Inventory,
         nodes: Nodes,
+        transfer: Transfer,
         transport: Transport = _USUAL,
         observer: Observer | None = None,
         grace: timedelta = timedelta(seconds=5),
@@ -75,6 +77,7 @@ class RpcServer:
         self._subscriptions = subscriptions
         self._inventory = inventory
         self._nodes = nodes
+        self._transfer = transfer
         self._transport = transport
         self._grace = grace
         self._interceptor = Interceptor(clock=SystemClock(), observer=observer)
@@ -137,7 +140,8 @@ class RpcServer:
             TaskServicer(inventory=self._inventory), server
         )
         later_pb2_grpc.add_AdminServiceServicer_to_server(
-            AdminServicer(inventory=self._inventory, nodes=self._nodes), server
+            AdminServicer(inventory=self._inventory, nodes=self._nodes, transfer=self._transfer),
+            server,
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         channelz_pb2_grpc.add_ChannelzServicer_to_server(channelz.ChannelzServicer(), server)

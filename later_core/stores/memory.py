@@ -19,16 +19,17 @@ from later_core.model.bucket import bucket_of
 from later_core.model.event import Event, EventBatch, EventType
 from later_core.model.instance import Instance
 from later_core.model.instant import from_millis, round_up, to_millis
-from later_core.model.limits import PAGE_MAX_SIZE, RESPONSE_MAX_BYTES
 from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.model.state import State
+from later_core.model.transfer import Restored, in_place_of, judge
 from later_core.ports.clock import Clock
 from later_core.ports.store import Aborted, IdTaken, Inserted, InsertResult, Snapshot, Store
 from later_core.stores import memory_moves as moves
-from later_core.stores.memory_history import History, payload_bytes, position_of
+from later_core.stores.memory_history import History, position_of
 from later_core.stores.memory_schedules import MemorySchedules
+from later_core.stores.memory_snapshots import Everything, MemorySnapshot, Moments, take
 
 #: How long ``follow`` is silent before it says where it stands.
 _BOOKMARK_SECONDS = 1.0
@@ -64,6 +65,7 @@ class MemoryStore(MemorySchedules, Store):
         self._clock = clock
         self._retention = retention
         self._history = History(length=history_length)
+        self._moments = Moments()
         self._instances: dict[str, Instance] = {}
         self._by_time: list[tuple[int, str]] = []
         self._pending: list[tuple[int, str]] = []
@@ -92,7 +94,7 @@ class MemoryStore(MemorySchedules, Store):
     async def list(self, filter: Filter, *, after: PageKey | None, limit: int) -> Page:
         await self._yield()
         matching = self._matching(filter, after=after)
-        page = _take(matching, limit)
+        page = take(matching, limit)
         has_more = next(matching, None) is not None
         last = page[-1] if page else None
         key = PageKey(last.execution_time, last.id) if last and has_more else None
@@ -240,15 +242,44 @@ class MemoryStore(MemorySchedules, Store):
                 yield EventBatch(told, batch.position)
 
     @asynccontextmanager
-    async def snapshot(self, filter: Filter) -> AsyncIterator[Snapshot]:
+    async def snapshot(
+        self, filter: Filter, *, moment: str | None = None, after: PageKey | None = None
+    ) -> AsyncIterator[Snapshot]:
         await self._yield()
-        yield _MemorySnapshot(
-            position_of(self._history.end), list(self._matching(filter, after=None))
+        seen = self._moments.see(self._everything) if moment is None else self._moments.at(moment)
+        yield MemorySnapshot(seen, filter, after)
+
+    def _everything(self) -> Everything:
+        return Everything(
+            position=position_of(self._history.end),
+            time=self._now(),
+            instances=[self._instances[id] for _, id in self._by_time],
+            schedules=self._all_schedules(),
         )
+
+    # -- transfer ----------------------------------------------------------------------------
+
+    async def restore(
+        self, instances: Sequence[Instance], *, replace: bool, validate_only: bool
+    ) -> Sequence[Restored]:
+        await self._yield()
+        answers: list[Restored] = []
+        for wanted in instances:
+            stored = self._instances.get(wanted.id)
+            answer = judge(stored, wanted, may_replace=replace)
+            answers.append(answer)
+            if validate_only:
+                continue
+            if answer is Restored.IMPORTED:
+                self._write(wanted, EventType.CREATED)
+            elif answer is Restored.REPLACED and stored is not None:
+                self._write(in_place_of(stored, wanted))
+        return answers
 
     def forget_history(self) -> None:
         """Lose every change so far, as a database whose log is too short does."""
         self._history.forget()
+        self._moments.forget()
 
     def expire(self) -> int:
         """Remove what ended and was due ``retention`` ago or longer; answers how many that were."""
@@ -325,31 +356,7 @@ class MemoryStore(MemorySchedules, Store):
             del self._pending[bisect_left(self._pending, key)]
 
 
-class _MemorySnapshot(Snapshot):
-    def __init__(self, position: str, instances: Sequence[Instance]) -> None:
-        self.position = position
-        self._instances = instances
-
-    async def pages(self) -> AsyncIterator[Sequence[Instance]]:
-        remaining = iter(self._instances)
-        while page := _take(remaining, PAGE_MAX_SIZE):
-            yield page
-
-
 def _is_news(event: Event) -> bool:
     """Whether other nodes must know. (A store may tell more: that nobody counts on it is seen here.)"""
     instance = event.instance
     return instance is None or instance.state in (State.PENDING, State.ABORTED)
-
-
-def _take(instances: Iterator[Instance], limit: int) -> Sequence[Instance]:
-    """The next ones, until there are ``limit`` or their payloads fill a response."""
-    page: list[Instance] = []
-    weight = 0
-    while len(page) < limit and weight < RESPONSE_MAX_BYTES:
-        instance = next(instances, None)
-        if instance is None:
-            break
-        page.append(instance)
-        weight += payload_bytes(instance)
-    return page

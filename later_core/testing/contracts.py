@@ -16,6 +16,7 @@ from later_core.testing.store_contract.schedules import SchedulesContract
 from later_core.testing.store_contract.snapshots import SnapshotsContract
 from later_core.testing.store_contract.starting import StartingContract
 from later_core.testing.store_contract.steering import SteeringContract
+from later_core.testing.store_contract.transferring import TransferringContract
 
 
 class StoreContract(
@@ -31,6 +32,7 @@ class StoreContract(
     HistoryContract,
     NewsContract,
     SnapshotsContract,
+    TransferringContract,
 ):
     """Every promise of ``later_core.ports.store`` and ``ports.schedules``.
 

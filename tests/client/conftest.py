@@ -71,6 +71,7 @@ def serving(store: Store) -> Serving:
                 subscriptions=parts.subscriptions,
                 inventory=parts.inventory,
                 nodes=parts.nodes,
+                transfer=parts.transfer,
                 transport=transport or Transport(),
                 grace=timedelta(seconds=1),
             )

@@ -34,6 +34,7 @@ from later_core.service.nodes import Nodes
 from later_core.service.schedule_runs import ScheduleRuns
 from later_core.service.schedules import Schedules
 from later_core.service.subscriptions import Subscriptions
+from later_core.service.transfer import Transfer
 from later_core.stores.memory import MemoryStore
 from later_core.stores.mongo.store import MongoStore
 from later_core.testing.store_contract.steps import moment_of
@@ -166,7 +167,8 @@ async def _serve(
         database_clock=database_clock,
         max_watches=max_watches,
     )
-    async with asyncio.TaskGroup() as group, services, schedules:
+    transfer = Transfer(store=store, intake=intake)
+    async with asyncio.TaskGroup() as group, services, schedules, transfer:
         following = group.create_task(follower.run())
         server = RpcServer(
             listen=listen,
@@ -175,6 +177,7 @@ async def _serve(
             subscriptions=subscriptions,
             inventory=inventory,
             nodes=Nodes(store=store),
+            transfer=transfer,
             transport=transport or Transport(),
             grace=grace,
         )

@@ -2731,3 +2731,307 @@ class DrainNodeResponse(message.Message):
     _ClearFieldArgType: _TypeAlias = typing.Literal["node", b"node"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ExportInstancesRequest(message.Message):
+    """Asks for an export."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: builtins.int
+    ONLY_INSTANCES_FIELD_NUMBER: builtins.int
+    resume_token: builtins.str
+    """The resume_token of an earlier export with the same filter, which broke off; empty: begin anew."""
+    only_instances: builtins.bool
+    """Without the schedules."""
+    @builtins.property
+    def filter(self) -> InstanceFilter:
+        """Which instances; unset: all."""
+
+    def __init__(
+        self,
+        *,
+        filter: InstanceFilter | None = ...,
+        resume_token: builtins.str = ...,
+        only_instances: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["filter", b"filter", "only_instances", b"only_instances", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ExportedInstance(message.Message):
+    """An instance as it stood in the database."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    INSTANCE_FIELD_NUMBER: builtins.int
+    FINGERPRINT_FIELD_NUMBER: builtins.int
+    fingerprint: builtins.bytes
+    """Of the content asked for: tells a repeated create from another one."""
+    @builtins.property
+    def instance(self) -> Instance:
+        """As GetInstance would have answered it."""
+
+    def __init__(
+        self,
+        *,
+        instance: Instance | None = ...,
+        fingerprint: builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["instance", b"instance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["fingerprint", b"fingerprint", "instance", b"instance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ExportedSchedule(message.Message):
+    """A schedule as it stood in the database."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: builtins.int
+    FINGERPRINT_FIELD_NUMBER: builtins.int
+    STARTING_FIELD_NUMBER: builtins.int
+    ABORTING_FIELD_NUMBER: builtins.int
+    WATCHED_FROM_FIELD_NUMBER: builtins.int
+    STEP_FIELD_NUMBER: builtins.int
+    fingerprint: builtins.bytes
+    """Of the content first asked for: tells a repeated create from another one."""
+    step: builtins.int
+    """One more at each step of planning."""
+    @builtins.property
+    def schedule(self) -> Schedule:
+        """As GetSchedule would have answered it."""
+
+    @builtins.property
+    def starting(self) -> containers.RepeatedCompositeFieldContainer[timestamp_pb2.Timestamp]:
+        """Nominal times that are decided to run and whose instances may not be stored yet."""
+
+    @builtins.property
+    def aborting(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ids of instances to be aborted before those are stored."""
+
+    @builtins.property
+    def watched_from(self) -> timestamp_pb2.Timestamp:
+        """Instances that FAILED before do not pause it."""
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule | None = ...,
+        fingerprint: builtins.bytes = ...,
+        starting: abc.Iterable[timestamp_pb2.Timestamp] | None = ...,
+        aborting: abc.Iterable[builtins.str] | None = ...,
+        watched_from: timestamp_pb2.Timestamp | None = ...,
+        step: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule", "watched_from", b"watched_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["aborting", b"aborting", "fingerprint", b"fingerprint", "schedule", b"schedule", "starting", b"starting", "step", b"step", "watched_from", b"watched_from"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ExportInstancesResponse(message.Message):
+    """A part of an export; also what a block of a backup file holds. Instances come in order of
+    (execution_time, id), then schedules in order of id.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    INSTANCES_FIELD_NUMBER: builtins.int
+    SCHEDULES_FIELD_NUMBER: builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: builtins.int
+    SNAPSHOT_TIME_FIELD_NUMBER: builtins.int
+    ESTIMATED_INSTANCES_FIELD_NUMBER: builtins.int
+    resume_token: builtins.str
+    """Continues behind this message."""
+    estimated_instances: builtins.int
+    """In the first message after each request: about how many instances there are in all. 0: not known."""
+    @builtins.property
+    def instances(self) -> containers.RepeatedCompositeFieldContainer[ExportedInstance]:
+        """Some instances."""
+
+    @builtins.property
+    def schedules(self) -> containers.RepeatedCompositeFieldContainer[ExportedSchedule]:
+        """Some schedules."""
+
+    @builtins.property
+    def snapshot_time(self) -> timestamp_pb2.Timestamp:
+        """The moment of the export, by the database's clock."""
+
+    def __init__(
+        self,
+        *,
+        instances: abc.Iterable[ExportedInstance] | None = ...,
+        schedules: abc.Iterable[ExportedSchedule] | None = ...,
+        resume_token: builtins.str = ...,
+        snapshot_time: timestamp_pb2.Timestamp | None = ...,
+        estimated_instances: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["snapshot_time", b"snapshot_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["estimated_instances", b"estimated_instances", "instances", b"instances", "resume_token", b"resume_token", "schedules", b"schedules", "snapshot_time", b"snapshot_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ImportInstancesRequest(message.Message):
+    """A batch to import: what a message of an export held, and what to do with it. Checked one by one: a
+    wrong one fails alone.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    INSTANCES_FIELD_NUMBER: builtins.int
+    SCHEDULES_FIELD_NUMBER: builtins.int
+    SNAPSHOT_TIME_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    REPLACE_FIELD_NUMBER: builtins.int
+    ONLY_ENDED_FIELD_NUMBER: builtins.int
+    PAUSE_SCHEDULES_FIELD_NUMBER: builtins.int
+    validate_only: builtins.bool
+    """Store nothing; answer what would be done."""
+    replace: builtins.bool
+    """Where another instance or schedule has the id, or the same one at an earlier revision, put this one
+    in its place, unless it is RUNNING. One that is at the same or a later revision is left alone.
+    """
+    only_ended: builtins.bool
+    """Leave out what has not ended, and the schedules."""
+    pause_schedules: builtins.bool
+    """Store schedules paused."""
+    @builtins.property
+    def instances(self) -> containers.RepeatedCompositeFieldContainer[ExportedInstance]:
+        """Some instances."""
+
+    @builtins.property
+    def schedules(self) -> containers.RepeatedCompositeFieldContainer[ExportedSchedule]:
+        """Some schedules."""
+
+    @builtins.property
+    def snapshot_time(self) -> timestamp_pb2.Timestamp:
+        """The moment of the export: when the nodes of RUNNING instances count as dead."""
+
+    def __init__(
+        self,
+        *,
+        instances: abc.Iterable[ExportedInstance] | None = ...,
+        schedules: abc.Iterable[ExportedSchedule] | None = ...,
+        snapshot_time: timestamp_pb2.Timestamp | None = ...,
+        validate_only: builtins.bool = ...,
+        replace: builtins.bool = ...,
+        only_ended: builtins.bool = ...,
+        pause_schedules: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["snapshot_time", b"snapshot_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["instances", b"instances", "only_ended", b"only_ended", "pause_schedules", b"pause_schedules", "replace", b"replace", "schedules", b"schedules", "snapshot_time", b"snapshot_time", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ImportInstancesResponse(message.Message):
+    """What became of one batch."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class Counts(message.Message):
+        """How many of a kind."""
+
+        DESCRIPTOR: descriptor.Descriptor
+
+        IMPORTED_FIELD_NUMBER: builtins.int
+        EXISTING_FIELD_NUMBER: builtins.int
+        REPLACED_FIELD_NUMBER: builtins.int
+        LEFT_OUT_FIELD_NUMBER: builtins.int
+        RECOVERED_FIELD_NUMBER: builtins.int
+        imported: builtins.int
+        """Stored (or would be)."""
+        existing: builtins.int
+        """There already, at the same revision or a later one."""
+        replaced: builtins.int
+        """Put in the place of others (or would be)."""
+        left_out: builtins.int
+        """Left out, as asked."""
+        recovered: builtins.int
+        """Among the instances imported or replaced, those that were RUNNING."""
+        def __init__(
+            self,
+            *,
+            imported: builtins.int = ...,
+            existing: builtins.int = ...,
+            replaced: builtins.int = ...,
+            left_out: builtins.int = ...,
+            recovered: builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["existing", b"existing", "imported", b"imported", "left_out", b"left_out", "recovered", b"recovered", "replaced", b"replaced"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @typing.final
+    class Failure(message.Message):
+        """One that was not stored."""
+
+        DESCRIPTOR: descriptor.Descriptor
+
+        ID_FIELD_NUMBER: builtins.int
+        IS_SCHEDULE_FIELD_NUMBER: builtins.int
+        ERROR_FIELD_NUMBER: builtins.int
+        id: builtins.str
+        """Its id."""
+        is_schedule: builtins.bool
+        """Whether it is a schedule."""
+        @builtins.property
+        def error(self) -> status_pb2.Status:
+            """ALREADY_EXISTS: another one has this id, or the same one at an earlier revision.
+            INVALID_ARGUMENT: it could never have been.
+            """
+
+        def __init__(
+            self,
+            *,
+            id: builtins.str = ...,
+            is_schedule: builtins.bool = ...,
+            error: status_pb2.Status | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = typing.Literal["error", b"error"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["error", b"error", "id", b"id", "is_schedule", b"is_schedule"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    INSTANCES_FIELD_NUMBER: builtins.int
+    SCHEDULES_FIELD_NUMBER: builtins.int
+    FAILURES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def instances(self) -> ImportInstancesResponse.Counts:
+        """Of the instances."""
+
+    @builtins.property
+    def schedules(self) -> ImportInstancesResponse.Counts:
+        """Of the schedules."""
+
+    @builtins.property
+    def failures(self) -> containers.RepeatedCompositeFieldContainer[ImportInstancesResponse.Failure]:
+        """Those that were not stored."""
+
+    def __init__(
+        self,
+        *,
+        instances: ImportInstancesResponse.Counts | None = ...,
+        schedules: ImportInstancesResponse.Counts | None = ...,
+        failures: abc.Iterable[ImportInstancesResponse.Failure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["instances", b"instances", "schedules", b"schedules"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["failures", b"failures", "instances", b"instances", "schedules", b"schedules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...

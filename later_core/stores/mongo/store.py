@@ -12,6 +12,7 @@ from later_core.model.instance import Instance
 from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
+from later_core.model.transfer import Restored
 from later_core.ports.clock import Clock
 from later_core.ports.observer import Observer
 from later_core.ports.store import Aborted, InsertResult, Snapshot, Store
@@ -28,6 +29,7 @@ from later_core.stores.mongo import (
     nodes,
     recovery,
     requirements,
+    restoring,
 )
 from later_core.stores.mongo.connection import Connection, connect
 from later_core.stores.mongo.schedules import MongoSchedules
@@ -166,8 +168,19 @@ class MongoStore(MongoSchedules, Store):
     def news(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
         return feed.news(self._connection, position)
 
-    def snapshot(self, filter: Filter) -> AbstractAsyncContextManager[Snapshot]:
-        return snapshot(self._connection, self._clock, filter)
+    def snapshot(
+        self, filter: Filter, *, moment: str | None = None, after: PageKey | None = None
+    ) -> AbstractAsyncContextManager[Snapshot]:
+        return snapshot(self._connection, self._clock, filter, moment=moment, after=after)
+
+    # -- transfer ----------------------------------------------------------------------------
+
+    async def restore(
+        self, instances: Sequence[Instance], *, replace: bool, validate_only: bool
+    ) -> Sequence[Restored]:
+        return await restoring.restore(
+            self._connection, instances, may_replace=replace, validate_only=validate_only
+        )
 
     @property
     def _connection(self) -> Connection:

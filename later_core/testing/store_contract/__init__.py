@@ -20,6 +20,7 @@ pytest.register_assert_rewrite(
             "starting",
             "steering",
             "steps",
+            "transferring",
         )
     )
 )
