@@ -30,10 +30,15 @@ _COMMANDS = {
     "drain": ("later_core.cli.nodes", "Ask a node to leave its work to the others."),
     "doctor": ("later_core.cli.doctor.commands", "Look at a deployment and say what to mend."),
     "settings": ("later_core.cli.inspect", "Show every setting and where its value comes from."),
+    "export": ("later_core.cli.export", "Write a backup: everything, at one moment."),
+    "import": ("later_core.cli.importing", "Restore a backup; twice is once."),
     "crontab": ("later_core.cli.crontab.commands", "Move from cron to Later, and back."),
     "demo": ("later_core.cli.demo", "Watch a whole server at work for ten seconds."),
     "completion": ("later_core.cli.completion", "Print the completion script of a shell."),
 }
+
+#: Commands whose names are words of Python.
+_PYTHON_NAMES = {"list": "list_", "import": "import_"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +115,7 @@ class LazyGroup(click.Group):
 
 def _load(name: str) -> click.Command:
     module, _ = _COMMANDS[name]
-    command = getattr(import_module(module), name.replace("list", "list_"))
+    command = getattr(import_module(module), _PYTHON_NAMES.get(name, name))
     assert isinstance(command, click.Command)
     return command
 

@@ -6,20 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from later_core.errors import InvalidRequest
-from later_core.model.instance import Instance
-from later_core.model.limits import ID_MAX_LENGTH
-from later_core.model.schedule import Schedule
 from later_core.rpc.convert import from_filter
 from later_core.rpc.convert_inventory import to_node, to_stats
-from later_core.rpc.convert_transfer import (
-    from_exported_instance,
-    from_exported_schedule,
-    from_import_options,
-    to_export_responses,
-    to_import_response,
-)
-from later_core.rpc.errors import to_status
+from later_core.rpc.convert_transfer import to_export_responses
+from later_core.rpc.importing import Importing
 from later_core.rpc.pipeline import answer_in_order
 from later_core.rpc.tokens import from_export_token
 from later_core.rpc.v1 import later_pb2 as pb
@@ -71,33 +61,7 @@ class AdminServicer(AdminServiceServicer):
     async def ImportInstances(  # type: ignore[override]  # writes by itself
         self, request_iterator: AsyncIterator[pb.ImportInstancesRequest], context: _Context
     ) -> None:
+        importing = Importing(self._transfer)
         await answer_in_order(
-            request_iterator, self._import_batch, context.write, in_flight=_BATCHES_IN_FLIGHT
+            request_iterator, importing.answer, context.write, in_flight=_BATCHES_IN_FLIGHT
         )
-
-    async def _import_batch(self, request: pb.ImportInstancesRequest) -> pb.ImportInstancesResponse:
-        """Wrong ones fail alone, named by their ids."""
-        response = pb.ImportInstancesResponse()
-        instances: list[Instance] = []
-        schedules: list[Schedule] = []
-        for exported in request.instances:
-            try:
-                instances.append(from_exported_instance(exported))
-            except InvalidRequest as error:
-                response.failures.add(
-                    id=exported.instance.id[:ID_MAX_LENGTH], error=to_status(error, brief=True)
-                )
-        for shown in request.schedules:
-            try:
-                schedules.append(from_exported_schedule(shown))
-            except InvalidRequest as error:
-                response.failures.add(
-                    id=shown.schedule.id[:ID_MAX_LENGTH],
-                    is_schedule=True,
-                    error=to_status(error, brief=True),
-                )
-        report = await self._transfer.import_batch(
-            instances, schedules, from_import_options(request)
-        )
-        response.MergeFrom(to_import_response(report))
-        return response

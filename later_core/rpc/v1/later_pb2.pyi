@@ -3035,3 +3035,103 @@ class ImportInstancesResponse(message.Message):
     _ClearFieldArgType: _TypeAlias = typing.Literal["failures", b"failures", "instances", b"instances", "schedules", b"schedules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BackupBlock(message.Message):
+    """What a backup file holds: a series of gzip members (RFC 1952), and in each of them one block after
+    its length as a varint. A header, parts, a trailer.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: builtins.int
+    PART_FIELD_NUMBER: builtins.int
+    TRAILER_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def header(self) -> BackupHeader:
+        """The first block."""
+
+    @builtins.property
+    def part(self) -> ExportInstancesResponse:
+        """As the server sent it."""
+
+    @builtins.property
+    def trailer(self) -> BackupTrailer:
+        """The last block. Without it the file is not whole."""
+
+    def __init__(
+        self,
+        *,
+        header: BackupHeader | None = ...,
+        part: ExportInstancesResponse | None = ...,
+        trailer: BackupTrailer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["content", b"content", "header", b"header", "part", b"part", "trailer", b"trailer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["content", b"content", "header", b"header", "part", b"part", "trailer", b"trailer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_content: _TypeAlias = typing.Literal["header", "part", "trailer"]  # noqa: Y015
+    _WhichOneofArgType_content: _TypeAlias = typing.Literal["content", b"content"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
+
+@typing.final
+class BackupHeader(message.Message):
+    """How a backup file begins."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: builtins.int
+    LATER_VERSION_FIELD_NUMBER: builtins.int
+    REQUEST_FIELD_NUMBER: builtins.int
+    version: builtins.int
+    """Of the form of the file: 1. Readers refuse a newer one."""
+    later_version: builtins.str
+    """The version of later-core that wrote it."""
+    @builtins.property
+    def request(self) -> ExportInstancesRequest:
+        """What was asked for."""
+
+    def __init__(
+        self,
+        *,
+        version: builtins.int = ...,
+        later_version: builtins.str = ...,
+        request: ExportInstancesRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["later_version", b"later_version", "request", b"request", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BackupTrailer(message.Message):
+    """How a backup file ends."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PARTS_FIELD_NUMBER: builtins.int
+    INSTANCES_FIELD_NUMBER: builtins.int
+    SCHEDULES_FIELD_NUMBER: builtins.int
+    SHA256_FIELD_NUMBER: builtins.int
+    parts: builtins.int
+    """How many parts there are."""
+    instances: builtins.int
+    """How many instances they hold."""
+    schedules: builtins.int
+    """How many schedules they hold."""
+    sha256: builtins.bytes
+    """Of every byte of the file before this block."""
+    def __init__(
+        self,
+        *,
+        parts: builtins.int = ...,
+        instances: builtins.int = ...,
+        schedules: builtins.int = ...,
+        sha256: builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["instances", b"instances", "parts", b"parts", "schedules", b"schedules", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
