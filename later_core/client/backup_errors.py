@@ -22,7 +22,11 @@ class Totals:
         )
 
     def __str__(self) -> str:
-        return f"{self.instances:,} instances and {self.schedules:,} schedules"
+        return f"{_counted(self.instances, 'instance')} and {_counted(self.schedules, 'schedule')}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 class BackupUnusable(Exception):
@@ -38,7 +42,7 @@ class BackupDamaged(Exception):
     def __init__(self, what: str, totals: Totals) -> None:
         self.totals = totals
         good = (
-            f"its first {totals.parts:,} parts ({totals}) are good"
+            f"what comes before, parts 1 to {totals.parts:,} ({totals}), is good"
             if totals.parts
             else "none of it is good"
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
+from itertools import chain
 
 from later_core.errors import InvalidRequest
 from later_core.model.instance import Instance
@@ -38,6 +40,7 @@ _ATTEMPTS_MAX = 1_000_000_000
 _REVISION_MAX = 2**53
 #: Reasons are words, and nodes are named as hosts are.
 _NAME_MAX_LENGTH = 255
+_FINGERPRINT_MAX_BYTES = 64
 
 
 def to_export_responses(part: ExportPart) -> Iterator[pb.ExportInstancesResponse]:
@@ -99,68 +102,83 @@ def from_exported_instance(message: pb.ExportedInstance) -> Instance:
         InvalidRequest: there could never have been such a one.
 
     """
-    check(message)
     exported = message.instance
-    check(_as_create(exported))
+    _check_as_created(exported)
     if exported.state not in FROM_STATE:
         raise InvalidRequest.of("instance.state", "must be one of the states")
     try:
         instance = from_instance(exported)
     except (ValueError, OverflowError):
         raise InvalidRequest.of("instance", "holds a length of time beyond all bounds") from None
-    for field, is_right, description in (
-        ("revision", 0 < instance.revision < _REVISION_MAX, "must be at least 1"),
-        ("attempt", 0 <= instance.attempt < _ATTEMPTS_MAX, "must not be negative, nor immense"),
-        (
-            "uncounted_attempts",
-            0 <= instance.uncounted_attempts <= instance.attempt,
-            "must be from 0 to attempt",
-        ),
-        (
-            "finish_time",
-            instance.state.is_final is (instance.finish_time is not None),
-            "must be set where the state is final, and nowhere else",
-        ),
-        ("node", len(exported.node) <= _NAME_MAX_LENGTH, "is too long"),
-        (
-            "attempt",
-            instance.state is not State.RUNNING or instance.attempt > 0,
-            "must be at least 1 where the state is RUNNING",
-        ),
-        ("result", len(instance.result) <= RESULT_MAX_BYTES, "must be at most 1 MiB"),
-        ("schedule_id", len(exported.schedule_id) <= SCHEDULE_ID_MAX_LENGTH, "is too long"),
-        ("error.reason", len(exported.error.reason) <= _NAME_MAX_LENGTH, "is too long"),
-        (
-            "error.message",
-            len(exported.error.message) <= ERROR_MESSAGE_MAX_LENGTH,
-            f"must be at most {ERROR_MESSAGE_MAX_LENGTH} characters",
-        ),
-        ("create_time", exported.HasField("create_time"), "must be set"),
-        ("execution_time", exported.HasField("execution_time"), "must be set"),
-    ):
-        if not is_right:
-            raise InvalidRequest.of(f"instance.{field}", description)
+    for field, description in chain(_faults(instance, message), _excesses(instance, message)):
+        raise InvalidRequest.of(f"instance.{field}", description)
     return replace(instance, fingerprint=message.fingerprint)
 
 
-def _as_create(exported: pb.Instance) -> pb.CreateInstanceRequest:
-    """The create that this instance may have come from: it must have kept the same rules."""
-    request = pb.CreateInstanceRequest(
-        id=exported.id or " ",  # an empty one is chosen by the server, which here would be wrong
-        task=exported.task,
-        parameters=exported.parameters,
-        execution_time=exported.execution_time,
-        delivery=exported.delivery,
+def _check_as_created(exported: pb.Instance) -> None:
+    """The create that this instance may have come from must have kept the rules of all creates."""
+    check(
+        pb.CreateInstanceRequest(
+            # An empty one is chosen by the server, which here would be wrong.
+            id=exported.id or " ",
+            task=exported.task,
+            parameters=exported.parameters,
+            execution_time=exported.execution_time,
+            delivery=exported.delivery,
+        )
     )
-    if exported.retry.max_attempts > 1 or exported.retry.max_attempts < 0:
-        request.retry.CopyFrom(exported.retry)
-    if exported.HasField("timeout"):
-        request.timeout.CopyFrom(exported.timeout)
-    if exported.HasField("start_deadline"):
-        request.start_deadline.CopyFrom(exported.start_deadline)
-    if exported.labels:
-        request.labels.update(exported.labels)
-    return request
+    has = exported.HasField
+    has_retry = has("retry") and exported.retry.max_attempts != 1
+    if not (has_retry or has("timeout") or has("start_deadline") or exported.labels):
+        return
+    policies = pb.CreateInstanceRequest(task="any", labels=exported.labels)
+    if has_retry:
+        policies.retry.CopyFrom(exported.retry)
+    if has("timeout"):
+        policies.timeout.CopyFrom(exported.timeout)
+    if has("start_deadline"):
+        policies.start_deadline.CopyFrom(exported.start_deadline)
+    _check_policies(policies.SerializeToString(deterministic=True))
+
+
+@lru_cache(maxsize=1024)
+def _check_policies(request: bytes) -> None:
+    """Many instances have few policies, and the rules take longer than all else."""
+    check(pb.CreateInstanceRequest.FromString(request))
+
+
+def _faults(instance: Instance, message: pb.ExportedInstance) -> Iterator[tuple[str, str]]:
+    """What is wrong with it beside what a create may get wrong: field and remedy."""
+    if not 0 < instance.revision < _REVISION_MAX:
+        yield "revision", "must be at least 1, and not immense"
+    if not 0 <= instance.attempt < _ATTEMPTS_MAX:
+        yield "attempt", "must not be negative, nor immense"
+    if not 0 <= instance.uncounted_attempts <= instance.attempt:
+        yield "uncounted_attempts", "must be from 0 to attempt"
+    if instance.state.is_final is (instance.finish_time is None):
+        yield "finish_time", "must be set where the state is final, and nowhere else"
+    if instance.state is State.RUNNING and not instance.attempt:
+        yield "attempt", "must be at least 1 where the state is RUNNING"
+    has = message.instance.HasField
+    if not (has("create_time") and has("execution_time")):
+        yield "create_time", "must be set, as must execution_time"
+
+
+def _excesses(instance: Instance, message: pb.ExportedInstance) -> Iterator[tuple[str, str]]:
+    """What is larger than any was, likewise."""
+    if len(instance.result) > RESULT_MAX_BYTES:
+        yield "result", "must be at most 1 MiB"
+    if len(instance.node or "") > _NAME_MAX_LENGTH:
+        yield "node", "is too long"
+    if len(instance.schedule_id or "") > SCHEDULE_ID_MAX_LENGTH:
+        yield "schedule_id", "is too long"
+    if len(message.fingerprint) > _FINGERPRINT_MAX_BYTES:
+        yield "fingerprint", "is too long"
+    if instance.error is not None:
+        if len(instance.error.reason) > _NAME_MAX_LENGTH:
+            yield "error.reason", "is too long"
+        if len(instance.error.message) > ERROR_MESSAGE_MAX_LENGTH:
+            yield "error.message", f"must be at most {ERROR_MESSAGE_MAX_LENGTH} characters"
 
 
 def from_exported_schedule(message: pb.ExportedSchedule) -> Schedule:
