@@ -68,6 +68,10 @@ class Snapshot(ABC):
     time: datetime
 
     @abstractmethod
+    async def estimate(self) -> int:
+        """About how many instances the store holds in all, whatever the filter; costs next to nothing."""
+
+    @abstractmethod
     def pages(self) -> AsyncIterator[Sequence[Instance]]:
         """The instances in order of (execution_time, id), in pages of bounded size.
 

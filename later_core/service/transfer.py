@@ -89,7 +89,9 @@ class Transfer:
                 yield ExportPart(
                     place=begin,
                     time=snapshot.time,
-                    estimated_instances=await self._estimate(filter),
+                    estimated_instances=(
+                        await snapshot.estimate() if filter == _EVERYTHING else None
+                    ),
                 )
                 async for part in _parts(snapshot, begin, only_instances=only_instances):
                     yield part
@@ -111,11 +113,6 @@ class Transfer:
             StoreUnavailable: some of it may be stored.
         """
         return await self._changes.carry(self._import(instances, schedules, options))
-
-    async def _estimate(self, filter: Filter) -> int | None:
-        if filter != _EVERYTHING:
-            return None
-        return sum((await self._store.counts(())).by_state.values())
 
     async def _import(
         self,

@@ -75,6 +75,9 @@ class MemorySnapshot(Snapshot):
         self._filter = filter
         self._after = None if after is None else (after.execution_time, after.id)
 
+    async def estimate(self) -> int:
+        return len(self._everything.instances)
+
     async def pages(self) -> AsyncIterator[Sequence[Instance]]:
         remaining = (
             instance

@@ -8,7 +8,7 @@ import pytest
 
 COMMANDS = [
     "serve", "create", "get", "list", "abort", "reschedule", "retry", "watch",
-    "plugins", "stats", "settings", "crontab", "demo", "completion", "schedules",
+    "plugins", "stats", "settings", "crontab", "demo", "completion", "schedules", "export", "import",
 ]  # fmt: skip
 #: A port that nobody listens on (tcpmux; no test runs one).
 NOBODY = "127.0.0.1:1"

@@ -84,6 +84,12 @@ class _MongoSnapshot(Snapshot):
         self._first = first
         self._moment = moment
 
+    async def estimate(self) -> int:
+        with self._connection.call():
+            # Without a condition it is answered from what the server knows of the collection.
+            reply = await self._connection.command({"count": "instances"})
+        return int(reply["n"])
+
     async def pages(self) -> AsyncIterator[Sequence[Instance]]:
         batch = self._first
         page = self._start
