@@ -16,7 +16,7 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ from later_core.stores.mongo.documents import to_instance
 from later_core.stores.mongo.indexes import prepare
 
 _BATCH = 5_000
+#: Outside every window.
+_AHEAD = timedelta(days=2)
 _CHAINS = 8
 #: So many are created to run at once, several times a second.
 _RUNS = 10
@@ -55,7 +57,6 @@ class Load:
 
     chained: int = 0
     run: int = 0
-    links: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
     backup = bench.directory / "backup.later"
     async with bench.database("source") as source, bench.database("target") as target:
         planted = await _plant(source, size.count)
-        async with bench.server(source) as server, _load(server) as load:
+        async with bench.server(source) as server, _load(server, size.count) as load:
             exported = await _later(server, "export", str(backup))
             export_mb = memory_mb(server.pid, "VmHWM")
         torn, held = _read(backup)
@@ -87,7 +88,7 @@ async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
         parameters={"count": size.count},
         values={
             "instances": held,
-            "file_bytes": backup.stat().st_size,
+            "file_mb": round(backup.stat().st_size / 1e6, 1),
             "export_seconds": round(exported.seconds, 2),
             "export_per_second": round(held / exported.seconds),
             "export_client_mb": exported.memory_mb,
@@ -123,7 +124,7 @@ def _documents(begin: int, end: int) -> Iterator[Document]:
     now = datetime.now(UTC).replace(microsecond=0)
     for number in range(begin, end):
         if number % 2:
-            yield make(now + timedelta(days=2, seconds=number))
+            yield make(now + _AHEAD + timedelta(seconds=number))
             continue
         ended = now - timedelta(hours=1, milliseconds=number)
         outcome: dict[str, Any] = (
@@ -143,11 +144,13 @@ def _documents(begin: int, end: int) -> Iterator[Document]:
 
 
 @asynccontextmanager
-async def _load(server: Server) -> AsyncIterator[Load]:
+async def _load(server: Server, count: int) -> AsyncIterator[Load]:
     """Others at work, for the length of the block."""
     load = Load()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_chain(server, number, load)) for number in range(_CHAINS)]
+        tasks = [
+            group.create_task(_chain(server, number, load, count)) for number in range(_CHAINS)
+        ]
         tasks.append(group.create_task(_run(server, load)))
         # There is something to miss before anybody reads.
         await asyncio.sleep(1)
@@ -158,11 +161,10 @@ async def _load(server: Server) -> AsyncIterator[Load]:
                 task.cancel()
 
 
-async def _chain(server: Server, chain: int, load: Load) -> None:
-    """Link after link, each once the one before it is acknowledged."""
+async def _chain(server: Server, chain: int, load: Load, count: int) -> None:
+    """Link after link, each once the one before it is acknowledged, somewhere among those that wait."""
     for number in range(sys.maxsize):
-        hours = random.uniform(48, 24 * 30)
-        request = one(datetime.now(UTC) + timedelta(hours=hours))
+        request = one(datetime.now(UTC) + _AHEAD + timedelta(seconds=random.uniform(0, count)))
         request.id = f"chain-{chain}-{number}"
         await server.instances.CreateInstance(request, timeout=30)
         load.chained += 1

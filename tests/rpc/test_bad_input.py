@@ -180,7 +180,10 @@ LISTED = [
 ]
 
 #: Fields of which every value is right.
-FREE = {"spec.pause_on_failure", "is_paused", "filter.is_paused"}
+FREE = {
+    *("spec.pause_on_failure", "is_paused", "filter.is_paused", "only_instances"),
+    *("validate_only", "replace", "only_ended", "pause_schedules"),
+}
 
 BATCH = rows("requests", [[], [{}] * 1001])
 
@@ -239,6 +242,12 @@ TABLE = {
     "GetStats": [],
     "ListNodes": [],
     "DrainNode": rows("id", ["", "x" * 256, "a\0b", "a\nb"]),
+    "ExportInstances": [*FILTER, *rows("resume_token", ["x", "x" * 1025, "ä", "\0"])],
+    "ImportInstances": [
+        *rows("instances", [[{}] * 1001]),
+        *rows("schedules", [[{}] * 1001]),
+        *rows("snapshot_time", NOT_SCHEDULABLE),
+    ],
 }
 ROWS = [
     Wrong(row.field, row.value, row.named, method)
@@ -263,6 +272,7 @@ RIGHT = {
     "TriggerSchedule": {"id": "a"},
     "BackfillSchedule": {"id": "a", "start_time": {"seconds": 1}, "end_time": {"seconds": 2}},
     "PreviewSchedule": {"spec": {"rules": [DAILY]}},
+    "ImportInstances": {"snapshot_time": {"seconds": 1}},
 }
 
 
