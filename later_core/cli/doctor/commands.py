@@ -51,7 +51,8 @@ def doctor(
     """
     # What is refused is logged too: never between the answers on stdout.
     configure_logging(verbose=0, format="auto", stream=sys.stderr)
-    settings = load({"mongodb_uri": mongodb_uri, "database": database}, config=config)
+    given = {**top.flags, "mongodb_uri": mongodb_uri, "database": database}
+    settings = load(given, config=config)
 
     async def talk(client: Client) -> Sequence[Finding]:
         return [*await _of_server(client), *await _of_database(settings)]
@@ -72,7 +73,9 @@ async def _of_server(client: Client) -> Sequence[Finding]:
     except RpcError as error:
         if error.reason == SERVER_UNREACHABLE:
             return [await unreached(client.address)]
-        return [fail("server", f"{error.code}: {error}", "its log says more")]
+        # Where it is TLS that does not fit, these are the words of the client, remedy and all.
+        found, _, remedy = str(error).partition(": ")
+        return [fail("server", found, remedy or "its log says more")]
     return list(server.judge(answers, version=version("later-core")))
 
 

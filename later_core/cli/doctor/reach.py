@@ -28,12 +28,12 @@ async def unreached(address: str) -> Finding:
     if await _speaks_tls(host, int(port)):
         return fail(
             "server",
-            f"what listens at {address} speaks TLS, and this command does not",
-            "give the address of the server itself, or of a proxy that takes plain gRPC",
+            f"what listens at {address} speaks TLS, and no server of Later was reached behind it",
+            "give --tls, or --tls-ca for roots of your own (LATER_TLS…)",
         )
     return fail(
         "server",
-        f"something listens at {address}, and it is no server of Later",
+        f"something listens at {address}, and no server of Later answers",
         "correct LATER_ADDRESS or --address; a proxy before the server must speak HTTP/2",
     )
 

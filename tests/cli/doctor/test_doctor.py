@@ -189,10 +189,13 @@ def listener() -> Iterator[Callable[[ssl.SSLContext | None], str]]:
 
 def test_what_speaks_tls_is_told_from_what_does_not(later, listener):
     # Without a certificate it refuses every handshake, and by that says what it speaks.
-    for context, word in (
-        (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "speaks TLS"),
-        (None, "no server"),
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for context, flags, words, remedy in (
+        (tls, [], "speaks TLS", "--tls"),
+        (None, ["--tls"], "speaks no TLS", "leave out --tls"),
+        (None, [], "no server of Later", "--address"),
     ):
-        said = later("doctor", "--address", listener(context), "--json")
+        said = later("doctor", "--address", listener(context), *flags, "--json")
         assert said.code == 1
-        assert word in said.records[0]["found"]
+        assert words in said.records[0]["found"]
+        assert remedy in said.records[0]["remedy"]
