@@ -101,7 +101,7 @@ def ending(instance: Instance) -> Ending:
         attempt=instance.attempt,
         state=State.SUCCEEDED,
         start_time=now,
-        finish_time=now,
+        end_time=now,
         execution_time=None,
         uncounted_attempts=0,
         result=b"",

@@ -108,7 +108,7 @@ async def _batch(store: MongoStore, commands: _Commands, steps: dict[str, Counte
             attempt=one.attempt,
             state=State.SUCCEEDED,
             start_time=moment,
-            finish_time=moment,
+            end_time=moment,
         )
         for one in claimed
     ]

@@ -21,8 +21,9 @@ from later_core.model.recurrence.combine import RULES_MAX
 from later_core.model.recurrence.interval import TIMES_MAX
 from later_core.plugin.hookspecs import Hooks
 from later_core.rpc.errors import CODES
-from later_core.rpc.server import REQUEST_MAX_BYTES
+from later_core.rpc.transport import HEADERS_MAX_BYTES, REQUEST_MAX_BYTES
 from later_core.settings import Settings
+from later_core.telemetry.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto" / "later" / "v1" / "later.proto"
@@ -127,6 +128,7 @@ def bounds() -> str:
             "a whole request",
             f"{REQUEST_MAX_BYTES / 1024 / 1024:g} MiB; gRPC itself refuses a larger one",
         ],
+        ["headers of a call", f"{HEADERS_MAX_BYTES // 1024} KiB"],
         ["requests in a batch", f"{limits.BATCH_MAX_REQUESTS:,}"],
         ["page", f"{limits.PAGE_MAX_SIZE:,}, by default {limits.PAGE_DEFAULT_SIZE}"],
         ["labels on an instance", f"{limits.LABELS_MAX_COUNT}"],
@@ -150,6 +152,24 @@ def first_paragraph(kind: type[object]) -> str:
     return markdown((inspect.getdoc(kind) or "").partition("\n\n")[0])
 
 
+def metrics() -> str:
+    """Each metric that a node sends."""
+    return table(
+        ["metric", "kind", "unit", "attributes", "in Prometheus", "meaning"],
+        (
+            [
+                code(metric.name),
+                metric.kind.value,
+                code(metric.unit),
+                ", ".join(map(code, metric.attributes)),
+                code(metric.in_prometheus[0]),
+                metric.description,
+            ]
+            for metric in METRICS
+        ),
+    )
+
+
 def hooks() -> str:
     """Each hook: what it is for, then when, how often, what it returns, what if it raises."""
     return "\n".join(
@@ -167,6 +187,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "reasons": reasons,
     "limits": bounds,
     "hooks": hooks,
+    "metrics": metrics,
 }
 
 

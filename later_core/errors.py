@@ -12,7 +12,9 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     │   ├── ScheduleNotFound
     │   └── TaskNotFound
     ├── InstanceAlreadyExists         same id, other content
+    │   └── InstanceDiffers           import
     ├── ScheduleAlreadyExists         same id, other content
+    │   └── ScheduleDiffers           import
     ├── WrongState                    the instance is not where the request needs it
     │   ├── InstanceEnded             abort, reschedule
     │   ├── InstanceRunning           reschedule, retry
@@ -20,8 +22,10 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     ├── RevisionMismatch              changed since the caller read it
     ├── EtagMismatch                  the same, of a schedule
     ├── LimitReached                  a bound of this server
-    │   └── SubscriberTooSlow
+    │   ├── SubscriberTooSlow
+    │   └── TooManyWatches
     ├── HistoryLost                   the store no longer knows what came after a position
+    │   └── SnapshotLost              export
     ├── StoreUnavailable              the database is away; try again
     ├── ServerStopping                this server goes down; try another, or again
     └── Misconfigured                 only a person can mend it; the process ends
@@ -31,6 +35,8 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
         ├── SchemaTooNew
         ├── DatabaseTooOld
         ├── ListenFailed
+        ├── ListenUnprotected
+        ├── CertificateUnusable
         ├── PluginConflict
         ├── DataDirectoryInUse
         ├── MongodNotFound
@@ -194,6 +200,36 @@ class ScheduleAlreadyExists(LaterError):
         return {"id": self.id}
 
 
+class InstanceDiffers(InstanceAlreadyExists):
+    """An import met another instance of this id, or the same one at an earlier revision."""
+
+    reason = "INSTANCE_DIFFERS"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.args = (
+            (
+                f"instance {id!r} is stored with other content, or at an earlier revision; it was left as"
+                " it is, and replace would put this one in its place unless it is RUNNING"
+            ),
+        )
+
+
+class ScheduleDiffers(ScheduleAlreadyExists):
+    """An import met another schedule of this id, or the same one at an earlier revision."""
+
+    reason = "SCHEDULE_DIFFERS"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.args = (
+            (
+                f"schedule {id!r} is stored with other content, or at an earlier revision; it was left as"
+                " it is, and replace would put this one in its place"
+            ),
+        )
+
+
 class WrongState(LaterError):
     """The instance is in a state from which the request cannot lead anywhere."""
 
@@ -298,6 +334,23 @@ class SubscriberTooSlow(LimitReached):
         return {"resume_token": self.resume_token}
 
 
+class TooManyWatches(LimitReached):
+    """As many watches as this node serves at once are open."""
+
+    reason = "TOO_MANY_WATCHES"
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"this node serves {limit:,} watches at once, and as many are open; close one, ask another"
+            " node, or raise LATER_MAX_WATCHES"
+        )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"limit": str(self.limit)}
+
+
 class HistoryLost(LaterError):
     """What happened after this position is no longer known; only a resync helps."""
 
@@ -305,6 +358,21 @@ class HistoryLost(LaterError):
 
     def __init__(self) -> None:
         super().__init__("the database no longer has the history behind this position")
+
+
+class SnapshotLost(HistoryLost):
+    """The database let go of the moment of an export before it was read to its end."""
+
+    reason = "SNAPSHOT_LOST"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.args = (
+            (
+                "the database no longer remembers the moment of this export; export anew, and let MongoDB"
+                " remember longer (minSnapshotHistoryWindowInSeconds) if five minutes are too short"
+            ),
+        )
 
 
 class StoreUnavailable(LaterError):
@@ -403,6 +471,30 @@ class ListenFailed(Misconfigured):
             f"cannot listen on {address}: it is taken, or not an address of this machine;"
             " choose another with --listen or LATER_LISTEN"
         )
+
+
+class ListenUnprotected(Misconfigured):
+    """Whoever reaches the address could do as he likes; nobody has said that this is meant."""
+
+    reason = "LISTEN_UNPROTECTED"
+
+    def __init__(self, address: str, missing: str) -> None:
+        self.address = address
+        super().__init__(
+            f"{address} can be reached from other machines, and {missing};"
+            " set LATER_TLS_CERT, LATER_TLS_KEY and LATER_TLS_CLIENT_CA,"
+            " listen on 127.0.0.1, or say --insecure if the network itself protects it"
+        )
+
+
+class CertificateUnusable(Misconfigured):
+    """A certificate, or its key, that cannot be read or used."""
+
+    reason = "CERTIFICATE_UNUSABLE"
+
+    def __init__(self, setting: str, description: str) -> None:
+        self.setting = setting
+        super().__init__(f"{setting}: {description}")
 
 
 class PluginConflict(Misconfigured):

@@ -15,11 +15,14 @@ import time
 import uuid
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pymongo
 import pytest
 import structlog
+import trustme
 from pymongo.errors import PyMongoError
 
 from later_core.stores.mongo import launcher
@@ -175,3 +178,62 @@ def logging_as_before() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@dataclass(frozen=True)
+class Papers:
+    """The paths of a certificate and of its key."""
+
+    cert: str
+    key: str
+
+    def renew(self, other: Papers) -> None:
+        """Put the others in the place of these, each in one step, as tools for certificates do."""
+        for mine, new in ((self.cert, other.cert), (self.key, other.key)):
+            Path(new).replace(mine)
+
+
+class Authority:
+    """Signs certificates, in files of a directory of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._ca = trustme.CA()
+        self._count = 0
+        self.roots = str(directory / "roots.pem")
+        self._ca.cert_pem.write_to_path(self.roots)
+
+    def issue(
+        self,
+        *names: str,
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+    ) -> Papers:
+        """A certificate for these names, by default for this machine."""
+        self._count += 1
+        issued = self._ca.issue_cert(
+            *(names or ("localhost", "127.0.0.1")), not_before=not_before, not_after=not_after
+        )
+        papers = Papers(
+            str(self._directory / f"{self._count}.pem"), str(self._directory / f"{self._count}.key")
+        )
+        issued.private_key_pem.write_to_path(papers.key)
+        for part in issued.cert_chain_pems:
+            part.write_to_path(papers.cert, append=True)
+        return papers
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Whom the tests' servers and clients trust."""
+    directory = tmp_path / "authority"
+    directory.mkdir()
+    return Authority(directory)
+
+
+@pytest.fixture
+def other_authority(tmp_path: Path) -> Authority:
+    """One that nobody trusts."""
+    directory = tmp_path / "other"
+    directory.mkdir()
+    return Authority(directory)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import structlog
 import uuid_utils
 
-from later_core.app.lifecycle import patiently, run_loops
+from later_core.app.figures import show_figures
+from later_core.app.lifecycle import dispatch, patiently, run_loops
 from later_core.engine.admission import Admission
 from later_core.engine.carrier import Carrier
 from later_core.engine.dispatcher import Dispatcher, Pace
@@ -31,11 +32,13 @@ from later_core.engine.planner import Planner
 from later_core.engine.recorder import Recorder
 from later_core.engine.runner import Runner
 from later_core.engine.slots import Slots
-from later_core.engine.supervisor import supervise
 from later_core.engine.surroundings import Surroundings
+from later_core.engine.telling import Telling
+from later_core.engine.timekeeper import Timekeeper
 from later_core.engine.watchdog import Watchdog
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.doorbell import Doorbell
+from later_core.local.feed_lag import FeedLag
 from later_core.local.health import Health
 from later_core.local.hub import Hub
 from later_core.local.intake import Intake
@@ -48,6 +51,7 @@ from later_core.local.window import Window
 from later_core.model.event import Event
 from later_core.model.node import Node
 from later_core.ports.clock import Clock
+from later_core.ports.observer import Observer
 from later_core.ports.store import Store
 from later_core.ports.tasks import Tasks, WithRates
 from later_core.service.instances import Instances
@@ -56,6 +60,7 @@ from later_core.service.nodes import Nodes
 from later_core.service.schedule_runs import ScheduleRuns
 from later_core.service.schedules import Schedules
 from later_core.service.subscriptions import Subscriptions
+from later_core.service.transfer import Transfer
 
 if TYPE_CHECKING:
     from later_core.settings import Settings
@@ -72,6 +77,7 @@ class RunningNode:
     subscriptions: Subscriptions
     inventory: Inventory
     nodes: Nodes
+    transfer: Transfer
     health: Health
     #: Says where the node answers: with port 0 in the settings only its server knows. The others
     #: learn of it by the next heartbeat.
@@ -91,17 +97,18 @@ async def node(
     on_event: Callable[[Event], None] | None = None,
     new_id: Callable[[], str] | None = None,
     watch_loop: bool = True,
+    observer: Observer | None = None,
 ) -> AsyncIterator[RunningNode | None]:
     """One node on an open store, without its gRPC server; None if it was stopped before it joined.
 
     ``new_id`` makes the ids under which the node lives. ``watch_loop``: let a thread notice
-    whatever blocks the event loop; of no use where time is faked.
+    whatever blocks the event loop; of no use where time is faked. ``observer`` is told what happens.
     """
     tasks = WithRates(tasks, settings.rate_limits)
     database_clock = DatabaseClock(clock)
-    window, lobby, hub, doorbell = Window(), Lobby(), Hub(), Doorbell()
-    health, lateness = Health(), LatenessRecord()
-    runs = Runs(capacity=settings.max_running)
+    window, lobby, hub, health, doorbell = Window(), Lobby(), Hub(), Health(), Doorbell()
+    lateness, feed_lag = LatenessRecord(), FeedLag(clock=clock, database_clock=database_clock)
+    runs = Runs(capacity=settings.max_running, observer=observer)
     lease = Lease(clock, seconds=settings.lease.total_seconds())
     membership = Membership(tasks=tasks.names())
     intake = Intake(window=window, membership=membership, database_clock=database_clock)
@@ -120,7 +127,7 @@ async def node(
             intake=intake,
             database_clock=database_clock,
         ),
-        describe=partial(_describe, settings, tasks, started_at, new_id or _new_id),
+        describe=partial(_describe, settings, store, tasks, started_at, new_id or new_node_id),
     )
     finisher = Finisher(
         store=store,
@@ -146,10 +153,10 @@ async def node(
         finisher=finisher,
         lease=lease,
         admission=admission,
-        lateness=lateness,
         clock=clock,
         database_clock=database_clock,
         threads=settings.threads,
+        telling=Telling(lateness=lateness, observer=observer),
     )
     dispatcher = Dispatcher(
         store=store,
@@ -212,8 +219,8 @@ async def node(
         clock=clock,
         database_clock=database_clock,
         on_event=on_event,
+        lag=feed_lag,
     )
-    recorder = Recorder(store=store, clock=clock, lease=lease, began=runner.began)
     instances = Instances(
         store=store,
         tasks=tasks,
@@ -236,6 +243,7 @@ async def node(
         doorbell=doorbell,
         database_clock=database_clock,
     )
+    transfer = Transfer(store=store, intake=intake)
     inventory = Inventory(
         store=store,
         tasks=tasks,
@@ -251,18 +259,32 @@ async def node(
     loops = {
         "keeper": keeper.run,
         "lease": keeper.guard,
+        "timekeeper": Timekeeper(
+            store=store, window=window, clock=clock, database_clock=database_clock
+        ).run,
         "feeder": feeder.run,
         "admission": admission.run,
         "planner": planner.run,
         "news": news.run,
         "follower": follower.run,
-        "recorder": recorder.run,
+        "recorder": Recorder(store=store, clock=clock, lease=lease, began=runner.began).run,
         "holder": runner.holder.run,
         "deadlines": runner.deadlines.run,
         "drainer": drainer.run,
         "aborted": runner.call_back_aborted,
         **({"watchdog": watchdog.run} if watchdog else {}),
     }
+    show_figures(
+        observer,
+        window=window,
+        runs=runs,
+        hub=hub,
+        feed_lag=feed_lag,
+        watchdog=watchdog,
+        health=health,
+        clock=clock,
+        database_clock=database_clock,
+    )
     if not await patiently("join", keeper.join, clock, stop):
         yield None
         return
@@ -275,18 +297,24 @@ async def node(
             run_loops(loops, clock),
             instances,
             schedules,
+            transfer,
             asyncio.TaskGroup() as group,
         ):
-            group.create_task(_dispatch(dispatcher, health, clock))
+            group.create_task(dispatch(dispatcher, health, clock))
             try:
                 yield RunningNode(
                     instances=instances,
                     schedules=schedules,
                     subscriptions=Subscriptions(
-                        store=store, hub=hub, clock=clock, database_clock=database_clock
+                        store=store,
+                        hub=hub,
+                        clock=clock,
+                        database_clock=database_clock,
+                        max_watches=settings.max_watches,
                     ),
                     inventory=inventory,
                     nodes=Nodes(store=store),
+                    transfer=transfer,
                     health=health,
                     answers_at=keeper.answers_at,
                     drain=drainer.drain,
@@ -297,23 +325,17 @@ async def node(
         await keeper.leave()
 
 
-async def _dispatch(dispatcher: Dispatcher, health: Health, clock: Clock) -> None:
-    async def run() -> None:
-        health.loop_runs(True)
-        try:
-            await dispatcher.run()
-        finally:
-            health.loop_runs(False)
-
-    await supervise("dispatcher", run, clock)
-
-
-def _new_id() -> str:
+def new_node_id() -> str:
+    """An id that no other process has, nor this one at another start."""
     return f"{socket.gethostname()}-{os.getpid()}-{uuid_utils.uuid4().hex[:8]}"
 
 
 def _describe(
-    settings: Settings, tasks: Tasks, started_at: datetime, new_id: Callable[[], str]
+    settings: Settings,
+    store: Store,
+    tasks: Tasks,
+    started_at: datetime,
+    new_id: Callable[[], str],
 ) -> Node:
     return Node(
         id=new_id(),
@@ -321,4 +343,5 @@ def _describe(
         version=version("later-core"),
         tasks=tasks.names(),
         started_at=started_at,
+        has_local_database=store.is_local,
     )

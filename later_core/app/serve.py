@@ -15,15 +15,19 @@ import structlog
 
 from later_core.local.health import Health
 from later_core.ports.clock import Clock, SystemClock
+from later_core.ports.observer import Observer
 from later_core.ports.store import Store
 
 if TYPE_CHECKING:
     from later_core.catalog import Catalog
     from later_core.rpc.server import RpcServer
+    from later_core.rpc.transport import Transport
     from later_core.settings import Settings
 
+from later_core.app.exposure import check_exposure
 from later_core.app.lifecycle import patiently, run_loops
-from later_core.app.node import node
+from later_core.app.node import new_node_id, node
+from later_core.telemetry.switch import observing
 
 _log = structlog.get_logger(__name__)
 
@@ -46,14 +50,32 @@ async def serve(
     """
     from later_core.rpc.server import RpcServer
 
+    check_exposure(settings)
     stop = stop or asyncio.Event()
     clock = SystemClock()
     on_event = catalog.on_event if catalog.has_event_plugins else None
-    async with _store(settings, catalog, clock) as store:
+    name = new_node_id()
+    names = iter([name])
+    async with (
+        observing(
+            settings.telemetry, is_collector_named=settings.is_collector_named, instance=name
+        ) as observer,
+        _store(settings, catalog, clock, observer) as store,
+    ):
         try:
             if not await patiently("open", store.open, clock, stop):
                 return
-            async with node(store, catalog, settings, clock, stop=stop, on_event=on_event) as parts:
+            async with node(
+                store,
+                catalog,
+                settings,
+                clock,
+                stop=stop,
+                on_event=on_event,
+                # First under the name by which telemetry knows this process.
+                new_id=lambda: next(names, None) or new_node_id(),
+                observer=observer,
+            ) as parts:
                 if parts is None:
                     return
                 server = RpcServer(
@@ -63,7 +85,9 @@ async def serve(
                     subscriptions=parts.subscriptions,
                     inventory=parts.inventory,
                     nodes=parts.nodes,
-                    shares_port=shares_port,
+                    transfer=parts.transfer,
+                    transport=_transport(settings, shares_port=shares_port),
+                    observer=observer,
                 )
                 mirror = {"health": lambda: _tell(parts.health, server)}
                 async with server, run_loops(mirror, clock):
@@ -79,7 +103,9 @@ async def serve(
 
 
 @asynccontextmanager
-async def _store(settings: Settings, catalog: Catalog, clock: Clock) -> AsyncIterator[Store]:
+async def _store(
+    settings: Settings, catalog: Catalog, clock: Clock, observer: Observer | None
+) -> AsyncIterator[Store]:
     """The store that a plugin brings, the MongoDB that the settings name, or the embedded one."""
     from later_core.stores.mongo.embedded import EmbeddedMongo
     from later_core.stores.mongo.store import MongoStore
@@ -91,7 +117,11 @@ async def _store(settings: Settings, catalog: Catalog, clock: Clock) -> AsyncIte
 
     def mongo(uri: str) -> MongoStore:
         return MongoStore(
-            uri=uri, database=settings.database, retention=settings.retention, clock=clock
+            uri=uri,
+            database=settings.database,
+            retention=settings.retention,
+            clock=clock,
+            observer=observer,
         )
 
     if settings.mongodb_uri is not None:
@@ -99,6 +129,20 @@ async def _store(settings: Settings, catalog: Catalog, clock: Clock) -> AsyncIte
         return
     async with EmbeddedMongo(data_dir=settings.data_dir, clock=clock) as embedded:
         yield mongo(embedded.uri)
+
+
+def _transport(settings: Settings, *, shares_port: bool) -> Transport:
+    from later_core.rpc.transport import Transport
+
+    return Transport(
+        tls=settings.server_tls,
+        shares_port=shares_port,
+        max_connections=settings.max_connections,
+        max_streams=settings.max_streams,
+        idle=settings.connection_idle,
+        age=settings.connection_age,
+        grace=settings.connection_grace,
+    )
 
 
 async def _tell(health: Health, server: RpcServer) -> None:

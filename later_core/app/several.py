@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from later_core.app.exposure import check_exposure
 from later_core.app.port import held
 from later_core.app.process import NodeProcess, Recipe, running
 from later_core.ports.clock import Clock, SystemClock
@@ -47,6 +48,7 @@ async def serve_several(
     Raises:
         Misconfigured: a person must act.
     """
+    check_exposure(settings)
     clock = SystemClock()
     with held(settings.listen) as address:
         async with _database(settings, catalog, clock) as replaced:

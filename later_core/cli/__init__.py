@@ -6,6 +6,7 @@ usage, a wrong request or a wrong setting; 130 interrupted; 141 nobody read the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -13,6 +14,9 @@ __all__ = ["main"]
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run ``later`` with these arguments (None: those of the process) and return its exit code."""
+    # gRPC's core reads it when it is loaded. What it writes at every failed handshake would stand
+    # between our lines; whoever wants it can still ask for it.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251 - told to a library, no setting
     from later_core.cli.failure import guarded
     from later_core.cli.group import later
 

@@ -90,10 +90,12 @@ def _code(error: BaseException) -> int:
         return WRONG
     if _is_rpc_error(error) and getattr(error, "code", None) == "INVALID_ARGUMENT":
         return WRONG
+    if _is_rpc_error(error, "TlsFailed"):
+        return WRONG
     return FAILED
 
 
-def _is_rpc_error(error: BaseException) -> bool:
+def _is_rpc_error(error: BaseException, kind: str = "RpcError") -> bool:
     # Loaded only if the command spoke to a server: gRPC is slow to load.
     module = sys.modules.get("later_core.client.errors")
-    return module is not None and isinstance(error, module.RpcError)
+    return module is not None and isinstance(error, getattr(module, kind))

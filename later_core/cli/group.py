@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
+from typing import Any, TypeVar
 
 import click
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 #: Name, module, and the line that ``later --help`` shows: the modules themselves load slowly.
 _COMMANDS = {
@@ -24,18 +28,43 @@ _COMMANDS = {
     "stats": ("later_core.cli.inspect", "Show counts, lateness and load of a server."),
     "nodes": ("later_core.cli.nodes", "List the nodes that share the database."),
     "drain": ("later_core.cli.nodes", "Ask a node to leave its work to the others."),
+    "doctor": ("later_core.cli.doctor.commands", "Look at a deployment and say what to mend."),
     "settings": ("later_core.cli.inspect", "Show every setting and where its value comes from."),
+    "export": ("later_core.cli.export", "Write a backup: everything, at one moment."),
+    "import": ("later_core.cli.importing", "Restore a backup; twice is once."),
     "crontab": ("later_core.cli.crontab.commands", "Move from cron to Later, and back."),
     "demo": ("later_core.cli.demo", "Watch a whole server at work for ten seconds."),
     "completion": ("later_core.cli.completion", "Print the completion script of a shell."),
 }
 
+#: Commands whose names are words of Python.
+_PYTHON_NAMES = {"list": "list_", "import": "import_"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Top:
-    """What was given before the command."""
+    """What was given on the command line about the server to talk to, by name of the setting."""
 
-    address: str | None
+    flags: Mapping[str, Any]
+
+
+#: How the connection is encrypted, before the command or behind it.
+TLS_OPTIONS = {
+    "--tls": "Speak TLS to the server; of itself with one of the next four.",
+    "--tls-ca": "The roots that its certificate must come from; else those of this machine.",
+    "--tls-client-cert": "The certificate to show to it.",
+    "--tls-client-key": "The private key of that certificate.",
+    "--tls-server-name": "The name in its certificate, where the address has another.",
+}
+
+
+def _tls_options(command: _F) -> _F:
+    for name, said in reversed(TLS_OPTIONS.items()):
+        is_flag = name == "--tls"
+        metavar = None if is_flag else "NAME" if name.endswith("name") else "FILE"
+        option = click.option(name, is_flag=is_flag, default=None, metavar=metavar, help=said)
+        command = option(command)
+    return command
 
 
 class LazyGroup(click.Group):
@@ -86,7 +115,7 @@ class LazyGroup(click.Group):
 
 def _load(name: str) -> click.Command:
     module, _ = _COMMANDS[name]
-    command = getattr(import_module(module), name.replace("list", "list_"))
+    command = getattr(import_module(module), _PYTHON_NAMES.get(name, name))
     assert isinstance(command, click.Command)
     return command
 
@@ -107,6 +136,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, *, value: bool) -> Non
     metavar="HOST:PORT",
     help="The server to talk to; else LATER_ADDRESS, else 127.0.0.1:9081.",
 )
+@_tls_options
 @click.option(
     "--version",
     is_flag=True,
@@ -116,6 +146,6 @@ def _show_version(ctx: click.Context, _: click.Parameter, *, value: bool) -> Non
     help="Show the version and leave.",
 )
 @click.pass_context
-def later(ctx: click.Context, address: str | None) -> None:
+def later(ctx: click.Context, /, **flags: Any) -> None:
     """Run tasks later: durably, on time, once."""
-    ctx.obj = Top(address=address)
+    ctx.obj = Top(flags=flags)

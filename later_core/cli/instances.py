@@ -19,7 +19,9 @@ from later_core.cli.options import (
     server_options,
 )
 from later_core.cli.output import (
+    ATTEMPT_COLUMNS,
     INSTANCE_COLUMNS,
+    attempt_rows,
     instance_details,
     instance_row,
     print_details,
@@ -43,6 +45,9 @@ def show_instance(instance: Instance, *, as_json: bool) -> None:
         print_json(instance_record(instance))
     else:
         print_details(instance_details(instance, SystemClock().now()))
+        if rows := list(attempt_rows(instance)):
+            click.echo()
+            print_table(ATTEMPT_COLUMNS, rows, prose=True)
 
 
 def _converse_and_show(

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, TypeVar
 
 import click
 
-from later_core.cli.group import Top
+from later_core.cli.group import TLS_OPTIONS, Top
 from later_core.cli.times import When, parse_instant, parse_when
 from later_core.model.duration import parse_duration
 from later_core.model.query import Filter
@@ -95,9 +95,10 @@ json_option = click.option(
 )
 
 
-def _set_address(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+def _set_flag(ctx: click.Context, option: click.Parameter, value: str | bool | None) -> None:
     if value is not None:
-        ctx.obj = Top(address=value)
+        before = ctx.obj.flags if isinstance(ctx.obj, Top) else {}
+        ctx.obj = Top(flags={**before, option.name: value})
 
 
 def server_options(command: _F) -> _F:
@@ -109,8 +110,19 @@ def server_options(command: _F) -> _F:
             "--address",
             metavar="HOST:PORT",
             expose_value=False,
-            callback=_set_address,
+            callback=_set_flag,
             help="The server to talk to, as before the command.",
+        ),
+        *(
+            click.option(
+                name,
+                is_flag=name == "--tls",
+                default=None,
+                expose_value=False,
+                callback=_set_flag,
+                hidden=True,  # the help of ``later`` itself shows them
+            )
+            for name in TLS_OPTIONS
         ),
     )
 

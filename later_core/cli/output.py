@@ -165,6 +165,27 @@ def concurrency_text(concurrency: Concurrency | None) -> str:
     return f"{concurrency.limit} at once of {concurrency.key}"
 
 
+ATTEMPT_COLUMNS = ("ATTEMPT", "STARTED", "TOOK", "NODE", "ERROR")
+
+
+def attempt_rows(instance: Instance) -> Iterable[Sequence[str]]:
+    """The cells of ``ATTEMPT_COLUMNS`` for each attempt that has ended; none where the details of the
+    instance say it all."""
+    if len(instance.attempts) == 1 and instance.state.is_final:
+        return
+    for attempt in instance.attempts:
+        begun = attempt.start_time
+        took = spell((attempt.end_time - begun).total_seconds()) if begun else ""
+        error = attempt.error
+        yield (
+            str(attempt.number),
+            iso(begun) if begun else f"never (ended {iso(attempt.end_time)})",
+            took,
+            attempt.node,
+            f"{error.reason}: {error.message.partition(chr(10))[0]}" if error else "",
+        )
+
+
 def payload_text(payload: bytes) -> str:
     """Bytes as people can read them: their text up to a bound, or how many there are."""
     try:

@@ -14,7 +14,13 @@ import structlog
 from later_core.cli.failure import INTERRUPTED
 from later_core.cli.installation import config_option, prepare, set_option
 from later_core.cli.session import ending_signals, run
-from later_core.settings import Settings, assignments, flag_name
+from later_core.settings import (
+    CLIENT_SETTINGS,
+    PEM_SETTINGS,
+    Settings,
+    assignments,
+    flag_name,
+)
 from later_core.telemetry import configure_logging
 
 if TYPE_CHECKING:
@@ -28,7 +34,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 #: Given once for all commands, or of no use to a server.
-_NOT_FLAGS = frozenset({"config", "address"})
+_NOT_FLAGS = CLIENT_SETTINGS | {"config"}
 _KINDS = {"Path": "DIRECTORY", "int": "NUMBER", "timedelta": "DURATION"}
 
 
@@ -37,9 +43,9 @@ def _setting_flags() -> list[click.Parameter]:
     return [
         click.Option(
             [flag_name(name)],
-            metavar=next(
-                (kind for word, kind in _KINDS.items() if word in str(field.annotation)), "TEXT"
-            ),
+            metavar=None if field.annotation is bool else _kind(name, str(field.annotation)),
+            is_flag=field.annotation is bool,
+            default=None,
             help=field.description,
         )
         for name, field in Settings.model_fields.items()
@@ -47,10 +53,16 @@ def _setting_flags() -> list[click.Parameter]:
     ]
 
 
+def _kind(name: str, annotation: str) -> str:
+    if name in PEM_SETTINGS:
+        return "FILE"
+    return next((kind for word, kind in _KINDS.items() if word in annotation), "TEXT")
+
+
 @click.command(params=_setting_flags())
 @set_option
 @config_option
-def serve(assigned: Sequence[str], config: Path | None, **flags: str | None) -> None:
+def serve(assigned: Sequence[str], config: Path | None, **flags: str | bool | None) -> None:
     """Run the server until SIGTERM or Ctrl-C; a second one cuts short what still runs.
 
     Without --mongodb-uri it starts a MongoDB of its own. Every flag can also be given as a variable

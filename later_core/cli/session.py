@@ -24,10 +24,10 @@ def converse(top: Top, talk: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
     from later_core.client.client import Client
     from later_core.settings import load
 
-    address = load({"address": top.address}).address
+    settings = load(top.flags)
 
     async def whole() -> _T:
-        async with Client(address) as client:
+        async with Client(settings.address, tls=settings.client_tls) as client:
             return await talk(client)
 
     return run(whole())

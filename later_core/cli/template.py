@@ -75,6 +75,11 @@ def policy_options(command: _F) -> _F:
             help="Each wait is so many times the one before. [default: 2]",
         ),
         click.option(
+            "--retry-jitter",
+            type=Number(0, 1),
+            help="The share of each wait that is left to chance. [default: 0.1]",
+        ),
+        click.option(
             "--delivery",
             type=click.Choice(list(_DELIVERIES)),
             help="What becomes of it if its server dies while it runs. [default: at-least-once]",
@@ -95,7 +100,10 @@ def template(words: dict[str, Any], before: NewInstance | None = None) -> NewIns
         said["parameters"] = parameters
     if concurrency := _concurrency(words, before.concurrency):
         said["concurrency"] = concurrency
-    if retry := _said(words, "max_attempts", "min_backoff", "max_backoff", "multiplier"):
+    retry = _said(words, "max_attempts", "min_backoff", "max_backoff", "multiplier")
+    if words["retry_jitter"] is not None:
+        retry["jitter"] = words["retry_jitter"]
+    if retry:
         said["retry"] = replace(before.retry, **retry)
     return replace(before, **said)
 

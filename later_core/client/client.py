@@ -10,9 +10,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from uuid_utils import uuid7
 
-from later_core.client.errors import RpcError, from_call, from_status
+from later_core.client.errors import RpcError, from_status
 from later_core.client.schedules import ScheduleCalls
 from later_core.client.tasks import TaskInfo, TaskList, from_task
+from later_core.client.transfer import TransferCalls
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance, NewInstance
 from later_core.model.limits import BATCH_MAX_REQUESTS, RESPONSE_MAX_BYTES
@@ -33,13 +34,13 @@ from later_core.rpc.v1.later_pb2_grpc import (
 EVERYTHING = Filter()
 
 
-class Client(ScheduleCalls):
+class Client(ScheduleCalls, TransferCalls):
     """A Later server, seen from afar. An async context manager; one object serves many coroutines.
 
     ``deadline`` bounds each call except ``watch``. Every method raises ``RpcError``. Reads and
     creates are repeated by themselves when the connection breaks: a create carries an id, made
     here if need be, so that the server recognizes the repetition. What concerns schedules stands in
-    ``client.schedules``.
+    ``client.schedules``, export and import in ``client.transfer``.
     """
 
     def _use(self, channel: grpc.aio.Channel) -> None:
@@ -153,7 +154,7 @@ class Client(ScheduleCalls):
             async for response in call:
                 yield from_response(response)
         except grpc.aio.AioRpcError as error:
-            raise from_call(error, address=self.address) from None
+            raise await self._explained(error) from None
         finally:
             call.cancel()
 

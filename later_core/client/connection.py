@@ -9,22 +9,36 @@ from typing import Self, TypeVar
 import grpc
 
 from later_core.client.channel import open_channel
-from later_core.client.errors import from_call
+from later_core.client.diagnosis import diagnose
+from later_core.client.errors import SERVER_UNREACHABLE, RpcError, from_call
+from later_core.model.tls import ClientTls
+from later_core.telemetry.propagation import outgoing
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
 
 class Connection:
-    """An async context manager: the channel to a server, open inside."""
+    """An async context manager: the channel to a server, open inside.
 
-    def __init__(self, address: str, *, deadline: timedelta = timedelta(seconds=10)) -> None:
+    Without ``tls`` nothing is encrypted. Entering raises ``CertificateUnusable`` for a certificate
+    or key that cannot be read or used.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        tls: ClientTls | None = None,
+        deadline: timedelta = timedelta(seconds=10),
+    ) -> None:
         self.address = address
+        self._tls = tls
         self._deadline = deadline.total_seconds()
         self._channel: grpc.aio.Channel | None = None
 
     async def __aenter__(self) -> Self:
-        self._channel = open_channel(self.address)
+        self._channel = open_channel(self.address, self._tls)
         self._use(self._channel)
         return self
 
@@ -39,6 +53,13 @@ class Connection:
         self, method: Callable[..., Awaitable[_Response]], request: _Request
     ) -> _Response:
         try:
-            return await method(request, timeout=self._deadline)
+            return await method(request, timeout=self._deadline, metadata=outgoing())
         except grpc.aio.AioRpcError as error:
-            raise from_call(error, address=self.address) from None
+            raise await self._explained(error) from None
+
+    async def _explained(self, error: grpc.aio.AioRpcError) -> RpcError:
+        """What a failed call describes; where no connection came about, with the cause."""
+        described = from_call(error, address=self.address)
+        if described.reason != SERVER_UNREACHABLE:
+            return described
+        return await diagnose(self.address, self._tls) or described

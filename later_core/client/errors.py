@@ -38,8 +38,24 @@ class RpcError(Exception):
         self.metadata = dict(metadata or {})
 
 
+class TlsFailed(RpcError):
+    """Client and server do not agree on how to encrypt, or whom to trust; a person must mend it."""
+
+    def __init__(self, reason: str, address: str, complaint: str) -> None:
+        super().__init__(
+            "UNAVAILABLE",
+            f"the server at {address} {complaint}",
+            reason=reason,
+            metadata={"address": address},
+        )
+
+
 SERVER_UNREACHABLE = "SERVER_UNREACHABLE"
 NO_ANSWER_IN_TIME = "NO_ANSWER_IN_TIME"
+CONNECTION_AGED = "CONNECTION_AGED"
+
+#: What gRPC says where the server closes a connection for its age (LATER_CONNECTION_AGE).
+_AGED = "max connection age"
 
 
 def from_status(status: status_pb2.Status) -> RpcError:
@@ -74,6 +90,13 @@ def from_call(error: grpc.aio.AioRpcError, *, address: str) -> RpcError:
         return from_status(status)
     code = error.code()
     message = error.details() or ""
+    if code is grpc.StatusCode.UNAVAILABLE and message == _AGED:
+        return RpcError(
+            code.name,
+            f"the server at {address} asks its clients to connect anew now and then",
+            reason=CONNECTION_AGED,
+            metadata={"address": address},
+        )
     if code is grpc.StatusCode.UNAVAILABLE:
         # Every UNAVAILABLE of a Later server carries details; a bare one is gRPC's own.
         return RpcError(

@@ -14,6 +14,7 @@ from later_core.ports.clock import Clock, SystemClock
 
 _FIRST_PAUSE = timedelta(milliseconds=500)
 _LONGEST_PAUSE = timedelta(seconds=30)
+_PASSING = frozenset({"SUBSCRIBER_TOO_SLOW", "TOO_MANY_WATCHES"})
 
 
 async def follow(
@@ -27,10 +28,10 @@ async def follow(
 ) -> AsyncGenerator[EventBatch]:
     """As ``Client.watch``, and again with the last token when the stream breaks.
 
-    What breaks a stream and is mended by coming back: the server or its database away, or this
-    subscriber too slow. ``on_break`` is told why and how long the pause is; pauses double up to
-    half a minute, until something arrives. A stream that broke while what exists was still being
-    sent begins anew, and its EXISTING events come again.
+    What breaks a stream and is mended by coming back: the server or its database away, this
+    subscriber too slow, or too many of them. ``on_break`` is told why and how long the pause is;
+    pauses double up to half a minute, until something arrives. A stream that broke while what
+    exists was still being sent begins anew, and its EXISTING events come again.
 
     Raises:
         RpcError: the very first connection failed, or coming back cannot help.
@@ -62,4 +63,4 @@ async def follow(
 
 
 def _passes(error: RpcError) -> bool:
-    return error.code == "UNAVAILABLE" or error.reason == "SUBSCRIBER_TOO_SLOW"
+    return error.code == "UNAVAILABLE" or error.reason in _PASSING

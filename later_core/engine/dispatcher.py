@@ -193,6 +193,7 @@ class Dispatcher:
             _log.warning("claim failed", count=len(entries), detail=error.detail)
             self._window.put_back(entries, now_ms=self._database_clock.now_ms())
             return
+        self._runs.note_claim(due=len(entries), won=len(claimed))
         for instance in claimed:
             self._start(self._runs.add(instance))
         if len(claimed) < len(entries):
@@ -224,6 +225,7 @@ class Dispatcher:
             claimed = await self._store.claim(
                 ids, node=node, until=from_millis(int(until_ms)), is_admitted=True
             )
+            self._runs.note_claim(due=len(ids), won=len(claimed))
             for instance in claimed:
                 run, one = self._runs.add(instance), left.pop(instance.id)
                 run.slot, run.permit = one.slot, one.permit

@@ -17,6 +17,7 @@ from later_core.local.runs import was_aborted_running
 from later_core.model.instance import Delivery, Instance
 from later_core.model.instant import from_millis, round_up
 from later_core.model.outcome import Ending, Failed, HandedBack, Outcome, Succeeded
+from later_core.model.retry import draw
 from later_core.model.state import State
 from later_core.ports.clock import Clock
 from later_core.ports.store import Store
@@ -44,7 +45,9 @@ def ending_of(
             error, result = outcome.error, outcome.result
             if not outcome.is_final and instance.retry.allows_another(instance.counted_attempts):
                 state = State.PENDING
-                execution_time = round_up(now + instance.retry.backoff(instance.counted_attempts))
+                drawn = draw(instance.id, instance.attempt)
+                wait = instance.retry.backoff(instance.counted_attempts, drawn)
+                execution_time = round_up(now + wait)
         case HandedBack():
             error = outcome.error
             if start_time is None or instance.delivery is Delivery.AT_LEAST_ONCE:
@@ -56,7 +59,7 @@ def ending_of(
         attempt=instance.attempt,
         state=state,
         start_time=start_time,
-        finish_time=None if state is State.PENDING else now,
+        end_time=now,
         execution_time=execution_time,
         result=result,
         error=error,

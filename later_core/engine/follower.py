@@ -10,6 +10,7 @@ import structlog
 from later_core.engine.supervisor import backoff
 from later_core.errors import HistoryLost, StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
+from later_core.local.feed_lag import FeedLag
 from later_core.local.hub import Hub
 from later_core.model.event import Event, EventBatch, EventType
 from later_core.ports.clock import Clock
@@ -29,12 +30,14 @@ class Follower:
         clock: Clock,
         database_clock: DatabaseClock,
         on_event: Callable[[Event], None] | None = None,
+        lag: FeedLag | None = None,
     ) -> None:
         self._store = store
         self._hub = hub
         self._clock = clock
         self._database_clock = database_clock
         self._on_event = on_event
+        self._lag = lag
         self._position: str | None = None
         self._gap = False
         self._failures = 0
@@ -50,6 +53,8 @@ class Follower:
                 if not self._hub.is_wanted.is_set():
                     self._position = None
                     self._hub.pause()
+                    if self._lag:
+                        self._lag.paused()
             except HistoryLost:
                 # Said to every subscriber: never silently moved on.
                 _log.error("history lost, subscribers are told to resync")
@@ -66,6 +71,8 @@ class Follower:
             async for batch in feed:
                 self._failures = 0
                 self._position = batch.position
+                if self._lag:
+                    self._lag.took(batch.events[-1].event_time if batch.events else None)
                 self._publish(self._announce_gap(batch))
                 if not self._on_event and not self._hub.is_wanted.is_set():
                     return

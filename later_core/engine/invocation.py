@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
+from contextvars import copy_context
 from functools import lru_cache
 from typing import Any
 
@@ -102,7 +103,9 @@ class Invocation:
                     with suppress(RuntimeError):  # the loop is closed, and the process about to end
                         loop.call_soon_threadsafe(ended)
 
-        value = await loop.run_in_executor(self._threads, body)
+        # What is current here, a span say, is current in the thread too.
+        whole = copy_context().run
+        value = await loop.run_in_executor(self._threads, whole, body)
         return await value if inspect.isawaitable(value) else value
 
 

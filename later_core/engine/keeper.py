@@ -137,6 +137,7 @@ class Keeper:
             running=len(self._runs),
             is_draining=self._is_draining,
             is_drained=self._is_drained,
+            clock_offset=self._clock.now() - self._database_clock.now(),
         )
         now = await self._store.beat(node, lease=timedelta(seconds=self._lease.seconds))
         if now is None:

@@ -14,10 +14,10 @@ from later_core.engine.deadlines import Deadlines
 from later_core.engine.finisher import Finisher
 from later_core.engine.holder import Holder
 from later_core.engine.invocation import Invocation
+from later_core.engine.telling import Telling
 from later_core.engine.threads import Threads
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
-from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
 from later_core.local.runs import Run, Runs, Stop
 from later_core.model.instance import Instance, InstanceError
@@ -50,19 +50,19 @@ class Runner:
         finisher: Finisher,
         lease: Lease,
         admission: Admission,
-        lateness: LatenessRecord,
         clock: Clock,
         database_clock: DatabaseClock,
         threads: int,
+        telling: Telling,
     ) -> None:
         self._runs = runs
         self._tasks = tasks
         self._finisher = finisher
         self._lease = lease
         self._admission = admission
-        self._lateness = lateness
         self._clock = clock
         self._database_clock = database_clock
+        self._telling = telling
         self._threads = Threads(limit=threads)
         self._invocation = Invocation(self._threads)
         self.holder = Holder(clock=clock, database_clock=database_clock, begin=self._start_due)
@@ -161,6 +161,7 @@ class Runner:
                 # The feed tells of an abort elsewhere too, perhaps only after this run is gone.
                 if ending is None and await self._finisher.was_aborted(instance):
                     run.stop_reason = Stop.ABORTED
+            self._telling.ended(run, ending)
             await self._call_back(run, context, ending)
         except StoreUnavailable as error:
             _log.error("end not written", instance=instance.id, detail=error.detail)
@@ -201,8 +202,10 @@ class Runner:
                 return HandedBack(error=_error("TASK_NOT_INSTALLED", "its plugin is gone"))
             if run.instance.timeout is not None:
                 self.deadlines.watch(run, run.instance.timeout)
-            outcome = await self._invocation.run(
+            outcome = await self._telling.call(
+                self._invocation,
                 installed.task,
+                run,
                 context,
                 lambda: self._note_begin(run),
                 None if run.slot is None else lambda: self._note_code_end(run),
@@ -261,7 +264,7 @@ class Runner:
             raise RuntimeError("stopped before it began")
         if run.permit is not None:
             self._admission.begin(run.permit)
-        self._lateness.add((now_ms - run.ready_ms) / 1000.0)
+        self._telling.started(run, (now_ms - run.ready_ms) / 1000.0)
 
     def _stopped(self, run: Run) -> Outcome:
         match run.stop_reason:

@@ -38,6 +38,7 @@ class Watchdog:
         self._name_of = name_of
         self._threshold = threshold
         self._ticked = clock.monotonic()
+        self._longest = 0.0
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -62,6 +63,19 @@ class Watchdog:
         while True:
             self._ticked = self._clock.monotonic()
             await self._clock.sleep(_TICK)
+            self._longest = max(self._longest, self._late())
+
+    def take_longest(self) -> float:
+        """The longest time, in seconds, for which the loop has been held up since this was last asked.
+
+        A hold-up that lasts counts too: any thread may ask.
+        """
+        longest, self._longest = max(self._longest, self._late()), 0.0
+        return longest
+
+    def _late(self) -> float:
+        """How long the next tick is overdue, in seconds."""
+        return max(0.0, self._clock.monotonic() - self._ticked - _TICK)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
         holder: asyncio.Task[Any] | None = None

@@ -13,6 +13,7 @@ from later_core.model.instant import to_millis
 from later_core.model.rate import Permit
 from later_core.model.state import State
 from later_core.plugin.context import Context
+from later_core.ports.observer import Observer
 from later_core.ports.store import Aborted
 
 #: Runs that are remembered when they are over: seconds of them at the least.
@@ -95,8 +96,9 @@ class Run:
 class Runs:
     """Where the services that abort meet the engine that runs; bounded by ``capacity``."""
 
-    def __init__(self, *, capacity: int) -> None:
+    def __init__(self, *, capacity: int, observer: Observer | None = None) -> None:
         self.capacity = capacity
+        self._observer = observer
         self._runs: dict[str, Run] = {}
         self._claiming = 0
         self._kept = 0
@@ -147,6 +149,11 @@ class Runs:
         """Keep room for so many that are being admitted; less than nothing gives it back."""
         self._kept += count
         self._note_room()
+
+    def note_claim(self, *, due: int, won: int) -> None:
+        """A claim of so many has been answered with so many, each of which is added."""
+        if self._observer is not None:
+            self._observer.claimed(due=due, won=won)
 
     def add(self, instance: Instance) -> Run:
         """Begin to hold a claimed attempt; one aborted meanwhile is stopped from the start."""

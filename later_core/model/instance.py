@@ -35,11 +35,27 @@ class InstanceError:
 
 
 @value
+class Attempt:
+    """One attempt that has ended.
+
+    ``start_time`` is when the task's code began, None where it never did or nobody knows; ``error`` is None
+    for a success, and its message is cut off behind ``ATTEMPT_MESSAGE_MAX_LENGTH`` characters.
+    """
+
+    number: int
+    node: str
+    start_time: datetime | None
+    end_time: datetime
+    error: InstanceError | None = None
+
+
+@value
 class NewInstance:
     """What a client asks to be created, checked but not yet placed in time.
 
     At most one of ``execution_time`` (an instant) and ``delay`` (from the moment of acceptance, by
     the database's clock) is set; neither means at once. Without an ``id`` the service makes one.
+    ``trace_parent`` says on behalf of what it is created (W3C Trace Context); it is no part of the content.
     """
 
     task: str
@@ -53,6 +69,7 @@ class NewInstance:
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
     concurrency: Concurrency | None = None
+    trace_parent: str | None = None
 
 
 @value
@@ -62,14 +79,16 @@ class Instance:
     What never changes: ``id``, ``task``, ``parameters``, ``retry``, ``timeout`` (of one attempt),
     ``start_deadline`` (how long after the execution time a start is still useful), ``delivery``,
     ``labels``, ``concurrency`` (how many may run at once), ``schedule_id``, ``fingerprint`` (of the content
-    asked for, tells a repeated create from another one) and ``create_time``.
+    asked for, tells a repeated create from another one), ``trace_parent`` (the span in which it was
+    created) and ``create_time``.
 
     What changes, always together with ``revision``: ``state``; ``execution_time``; ``attempt``
     (0 before the first start); ``uncounted_attempts`` (those that the retry policy leaves out: made
     before the last RetryInstance, given up by their node or lost with it); ``node`` (who claimed the
     last attempt); ``start_time`` (when the task's code began; of the last attempt); ``finish_time``
     (set only once ended); ``result``; ``error`` (of the last attempt that failed; kept while a
-    retry is pending).
+    retry is pending); ``attempts`` (the last ``ATTEMPTS_KEPT`` that have ended, in their order, also those
+    before a RetryInstance).
     """
 
     id: str
@@ -88,12 +107,14 @@ class Instance:
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
     concurrency: Concurrency | None = None
     schedule_id: str | None = None
+    trace_parent: str | None = None
     fingerprint: bytes = b""
     node: str | None = None
     start_time: datetime | None = None
     finish_time: datetime | None = None
     result: bytes = b""
     error: InstanceError | None = None
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def counted_attempts(self) -> int:

@@ -27,6 +27,10 @@ MAX_ATTEMPTS = 1000
 CONCURRENCY_KEY_MAX_LENGTH = 128
 #: All that hold a slot of a key stand in one document.
 CONCURRENCY_MAX = 1000
+#: Of the attempts that have ended, so many stand on the instance; older ones are dropped.
+ATTEMPTS_KEPT = 10
+#: In characters; what is longer is cut off. The instance's own error has all of it.
+ATTEMPT_MESSAGE_MAX_LENGTH = 512
 DURATION_MAX = timedelta(days=36_500)
 
 #: Messages stay under the 4 MiB that every gRPC client accepts by default; a page or an event

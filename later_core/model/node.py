@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +14,8 @@ class Node:
     ``id`` is new at each start; ``tasks`` are those it has installed; ``window_size`` and
     ``running`` are counts of instances. A node that ``is_draining`` leaves its share to the others;
     one that ``is_drained`` was asked to drain, starts nothing more, and nothing runs on it.
+    ``clock_offset`` is the wall clock of its machine less the database's, where it has said so. One that
+    ``has_local_database`` reaches its database by a socket of its machine, as an embedded one.
     """
 
     id: str
@@ -25,6 +27,8 @@ class Node:
     running: int = 0
     is_draining: bool = False
     is_drained: bool = False
+    clock_offset: timedelta | None = None
+    has_local_database: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

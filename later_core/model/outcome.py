@@ -43,9 +43,9 @@ Outcome = Succeeded | Failed | HandedBack
 class Ending:
     """The end of one attempt, to be written only by the owner of that very attempt (fencing).
 
-    ``state`` is SUCCEEDED, FAILED, or PENDING for another attempt at ``execution_time``.
-    ``finish_time`` is None exactly when the state is PENDING; ``uncounted_attempts`` is what the
-    instance has from then on.
+    ``state`` is SUCCEEDED, FAILED, or PENDING for another attempt at ``execution_time``. The attempt ended
+    at ``end_time``, and with it the instance unless the state is PENDING; ``uncounted_attempts`` is what
+    the instance has from then on.
     """
 
     id: str
@@ -53,8 +53,18 @@ class Ending:
     attempt: int
     state: State
     start_time: datetime | None
-    finish_time: datetime | None
+    end_time: datetime
     execution_time: datetime | None = None
     result: bytes = b""
     error: InstanceError | None = None
     uncounted_attempts: int = 0
+
+    @property
+    def finish_time(self) -> datetime | None:
+        """When the instance ended; None where another attempt follows."""
+        return None if self.state is State.PENDING else self.end_time
+
+    @property
+    def attempt_error(self) -> InstanceError | None:
+        """Why the attempt did not succeed; None where it did, whatever was kept back of its result."""
+        return None if self.state is State.SUCCEEDED else self.error

@@ -23,13 +23,16 @@ class Context:
     """One attempt of one instance, as its task sees it.
 
     ``deadline`` is the instant (UTC) at which the attempt is cancelled, None without a timeout.
+    ``trace_parent`` is the ``traceparent`` (W3C Trace Context) for whatever the attempt calls, None where
+    nobody traces: that of its own span, or else the one in which the instance was created.
     """
 
-    __slots__ = ("_is_cancelled", "_log", "_unbound", "deadline", "instance")
+    __slots__ = ("_is_cancelled", "_log", "_unbound", "deadline", "instance", "trace_parent")
 
     def __init__(self, *, instance: Instance, deadline: datetime | None, log: Logger) -> None:
         self.instance = instance
         self.deadline = deadline
+        self.trace_parent = instance.trace_parent
         self._unbound = log
         self._log: Logger | None = None
         self._is_cancelled = False

@@ -3,11 +3,13 @@
 ``StoreContract`` of the test kit checks every promise made here; MongoDB and the in-memory
 reference pass the same suite, and so must a stranger's store.
 
-Three rules hold for every method. A method that changes something has done so durably (it survives
+Four rules hold for every method. A method that changes something has done so durably (it survives
 the loss of any single process) once it returns. Each change of an instance is one atomic
 compare-and-set that raises its revision by one. ``StoreUnavailable`` may be raised by any method;
 the write may then have happened or not, and repeating the call is safe: its description says what
-a repeated call answers.
+a repeated call answers. Whatever takes an instance out of RUNNING puts the attempt that it was in behind its
+``attempts``, with the same write (``model.attempts.with_end``: only the last ``ATTEMPTS_KEPT`` stay), and
+nothing else changes them.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from later_core.model.instance import Instance
 from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
+from later_core.model.schedule import Schedule
+from later_core.model.transfer import Restored
 from later_core.ports.admission import AdmissionStore
 from later_core.ports.schedules import ScheduleStore
 
@@ -55,10 +59,18 @@ class Aborted:
 
 
 class Snapshot(ABC):
-    """All instances that match a filter, as they were at one moment."""
+    """All instances that match a filter, and all schedules, as they were at one moment."""
 
     #: ``Store.follow(position)`` gives every change after that moment, and none before it.
     position: str
+    #: ``Store.snapshot(moment=…)`` reads at that very moment again, for a while.
+    moment: str
+    #: That moment by the database's clock, to the second or finer; not after it.
+    time: datetime
+
+    @abstractmethod
+    async def estimate(self) -> int:
+        """About how many instances the store holds in all, whatever the filter; costs next to nothing."""
 
     @abstractmethod
     def pages(self) -> AsyncIterator[Sequence[Instance]]:
@@ -69,6 +81,15 @@ class Snapshot(ABC):
 
         """
 
+    @abstractmethod
+    def schedules(self, *, after: str | None = None) -> AsyncIterator[Sequence[Schedule]]:
+        """The schedules with ids behind ``after``, in order of id, in pages of bounded size.
+
+        Raises:
+            HistoryLost: as above.
+
+        """
+
 
 class Store(ScheduleStore, AdmissionStore):
     """The database of one Later. An async context manager: entering connects and prepares.
@@ -76,6 +97,9 @@ class Store(ScheduleStore, AdmissionStore):
     What it promises of schedules stands in ``later_core.ports.schedules``, of slots in
     ``later_core.ports.admission``.
     """
+
+    #: Whether it is reached by a socket of this machine, so that no node elsewhere can share it.
+    is_local: bool = False
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -131,7 +155,8 @@ class Store(ScheduleStore, AdmissionStore):
 
     @abstractmethod
     async def abort(self, id: str) -> Aborted:
-        """PENDING or RUNNING -> ABORTED, with ``finish_time`` the database's now.
+        """PENDING or RUNNING -> ABORTED, with ``finish_time`` the database's now. The attempt of a running
+        one has ended then, with the error ``ABORTED`` of ``model.attempts``.
 
         Raises:
             InstanceNotFound: no such id.
@@ -154,7 +179,8 @@ class Store(ScheduleStore, AdmissionStore):
     async def retry(self, id: str, execution_time: datetime) -> Instance:
         """An ended instance -> PENDING, due at that time, with its attempts counted on.
 
-        Clears ``finish_time``, ``start_time``, ``result``, ``error`` and ``node``. Attempt numbers
+        Clears ``finish_time``, ``start_time``, ``result``, ``error`` and ``node``, and keeps the
+        history, in which the attempt that ended the instance stands too. Attempt numbers
         are never used again; those made so far become ``uncounted_attempts``, so that the policy
         begins anew.
 
@@ -222,7 +248,8 @@ class Store(ScheduleStore, AdmissionStore):
 
         An ending is accepted only while the instance is RUNNING with that node and attempt, or when
         this same ending has been written already (a repeated call). False: the attempt is no longer
-        this node's (aborted, or taken over), and nothing was changed.
+        this node's (aborted, or taken over), and nothing was changed. The attempt ended at ``end_time``,
+        with ``attempt_error``.
         """
 
     # -- nodes -------------------------------------------------------------------------------
@@ -260,6 +287,7 @@ class Store(ScheduleStore, AdmissionStore):
         First declares such nodes dead, durably. Then each of their RUNNING instances (and each whose
         node is unknown): AT_LEAST_ONCE -> PENDING, due at the database's now, ``error`` with reason
         NODE_LOST and one more of ``uncounted_attempts``; AT_MOST_ONCE -> FAILED, reason NODE_LOST.
+        The attempt has ended at the database's now, with that error.
         Answers those that this call changed, as they are after it; call again while the answer is
         as long as ``limit``. Several nodes may call at once: each instance is taken by one of them.
         """
@@ -269,7 +297,8 @@ class Store(ScheduleStore, AdmissionStore):
         """Hand back what is RUNNING under this live node and is not among its running (id, attempt).
 
         Closes the gap that a claim leaves whose answer was lost for good: such instances go back to
-        PENDING, due as before (their code never began, and the attempt is uncounted).
+        PENDING, due as before (their code never began, and the attempt is uncounted; it ended at the
+        database's now, with the error ``CLAIM_LOST`` of ``model.attempts``).
         Call only while no claim or finish of this node is under way.
         """
 
@@ -307,5 +336,32 @@ class Store(ScheduleStore, AdmissionStore):
         return self.follow(position)
 
     @abstractmethod
-    def snapshot(self, filter: Filter) -> AbstractAsyncContextManager[Snapshot]:
-        """The instances that match, as they were at one moment (see ``Snapshot``)."""
+    def snapshot(
+        self, filter: Filter, *, moment: str | None = None, after: PageKey | None = None
+    ) -> AbstractAsyncContextManager[Snapshot]:
+        """The instances that match, as they were at one moment (see ``Snapshot``); those alone that
+        come behind ``after``, if that is given.
+
+        With the ``moment`` of an earlier snapshot it is that very moment again. A store remembers it
+        for some minutes, however much is written meanwhile.
+
+        Raises:
+            HistoryLost: the moment is no longer remembered.
+            ResumeTokenInvalid: not a moment of this store.
+
+        """
+
+    # -- transfer ----------------------------------------------------------------------------
+
+    @abstractmethod
+    async def restore(
+        self, instances: Sequence[Instance], *, replace: bool, validate_only: bool
+    ) -> Sequence[Restored]:
+        """Store instances as they are, at the revision they have, PENDING or ended; answers in their
+        order. No two of one call have the same id.
+
+        What becomes of each is said by ``model.transfer.judge``, in one compare-and-set with what is
+        stored; what takes another's place is changed as ``in_place_of`` says. Each is atomic by
+        itself. A repeated call finds what the first one stored, EXISTING. With ``validate_only``
+        nothing is changed, and the answer is what would become of them.
+        """

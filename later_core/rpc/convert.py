@@ -6,15 +6,17 @@ Duration, a number that JSON lacks) is answered with InvalidRequest that names t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 from later_core.model.concurrency import Concurrency
-from later_core.model.instance import NO_LABELS, Delivery, Instance, InstanceError, NewInstance
+from later_core.model.instance import NO_LABELS, Delivery, Instance, NewInstance
 from later_core.model.query import Filter
 from later_core.model.retry import NO_RETRY, RetryPolicy
 from later_core.model.state import State
 from later_core.rpc import json_text
+from later_core.rpc.convert_attempts import fill_outcome, from_attempts, from_error
 from later_core.rpc.times import (
     exact_duration,
     fill_timestamp,
@@ -75,11 +77,7 @@ def fill_instance(message: pb.Instance, instance: Instance) -> None:
         fill_timestamp(message.start_time, instance.start_time)
     if instance.finish_time is not None:
         fill_timestamp(message.finish_time, instance.finish_time)
-    if instance.result:
-        message.result = instance.result
-    if instance.error is not None:
-        message.error.reason = instance.error.reason
-        message.error.message = instance.error.message
+    fill_outcome(message, instance)
 
 
 def _fill_wishes(message: pb.Instance, instance: Instance) -> None:
@@ -94,6 +92,8 @@ def _fill_wishes(message: pb.Instance, instance: Instance) -> None:
         _fill_concurrency(message.concurrency, instance.concurrency)
     if instance.schedule_id is not None:
         message.schedule_id = instance.schedule_id
+    if instance.trace_parent is not None:
+        message.trace_parent = instance.trace_parent
 
 
 def from_instance(message: pb.Instance) -> Instance:
@@ -115,6 +115,7 @@ def from_instance(message: pb.Instance) -> Instance:
         labels=dict(message.labels) if message.labels else NO_LABELS,
         concurrency=_concurrency(message),
         schedule_id=message.schedule_id or None,
+        trace_parent=message.trace_parent or None,
         node=message.node or None,
         create_time=from_timestamp(message.create_time, "create_time"),
         start_time=from_timestamp(message.start_time, "start_time") if has("start_time") else None,
@@ -122,11 +123,8 @@ def from_instance(message: pb.Instance) -> Instance:
             from_timestamp(message.finish_time, "finish_time") if has("finish_time") else None
         ),
         result=message.result,
-        error=(
-            InstanceError(reason=message.error.reason, message=message.error.message)
-            if has("error")
-            else None
-        ),
+        error=from_error(message),
+        attempts=from_attempts(message),
     )
 
 
@@ -154,15 +152,18 @@ def fill_template(message: WithTemplate, new: NewInstance) -> None:
         _fill_concurrency(message.concurrency, new.concurrency)
 
 
-def from_new_instance(message: pb.CreateInstanceRequest) -> NewInstance:
-    """What a request asks to be created.
+def from_new_instance(
+    message: pb.CreateInstanceRequest, trace_parent: str | None = None
+) -> NewInstance:
+    """What a request asks to be created, on behalf of a span.
 
     Raises:
         InvalidRequest: a time, a duration or the ``json`` is malformed.
 
     """
     execution_time, delay = from_due(message)
-    return from_template(message, message.id or None, execution_time, delay)
+    new = from_template(message, message.id or None, execution_time, delay)
+    return new if trace_parent is None else replace(new, trace_parent=trace_parent)
 
 
 def from_template(
@@ -239,6 +240,7 @@ def to_retry(retry: RetryPolicy) -> pb.RetryPolicy:
         min_backoff=to_duration(retry.min_backoff),
         max_backoff=to_duration(retry.max_backoff),
         multiplier=retry.multiplier,
+        jitter=retry.jitter,
     )
 
 
@@ -249,7 +251,7 @@ def _shared_retry(retry: RetryPolicy) -> pb.RetryPolicy:
 
 
 def from_retry(message: pb.RetryPolicy) -> RetryPolicy:
-    """The retry policy meant; what is unset or zero takes the default.
+    """The retry policy meant; what is unset or zero (but for the jitter) takes the default.
 
     Raises:
         InvalidRequest: a backoff is malformed.
@@ -264,6 +266,7 @@ def from_retry(message: pb.RetryPolicy) -> RetryPolicy:
             from_duration(message.max_backoff, "retry.max_backoff") or NO_RETRY.max_backoff
         ),
         multiplier=message.multiplier or NO_RETRY.multiplier,
+        jitter=message.jitter if message.HasField("jitter") else NO_RETRY.jitter,
     )
 
 

@@ -145,6 +145,8 @@ def to_node(listed: ListedNode) -> pb.Node:
         is_asked_to_drain=status.is_asked_to_drain,
         is_draining=node.is_draining,
         is_drained=node.is_drained,
+        clock_offset=None if node.clock_offset is None else to_duration(node.clock_offset),
+        has_local_database=node.has_local_database,
     )
 
 
@@ -160,6 +162,10 @@ def from_node(message: pb.Node) -> ListedNode:
         running=message.running,
         is_draining=message.is_draining,
         is_drained=message.is_drained,
+        clock_offset=(
+            exact_duration(message.clock_offset) if message.HasField("clock_offset") else None
+        ),
+        has_local_database=message.has_local_database,
     )
     status = NodeStatus(
         node=node,

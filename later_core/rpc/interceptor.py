@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, NoReturn
 
 import grpc
@@ -14,6 +14,8 @@ from google.protobuf.message import DecodeError, Message
 
 from later_core.errors import ServerStopping
 from later_core.ports.clock import Clock
+from later_core.ports.observer import Observer, Span
+from later_core.rpc import trace_context
 from later_core.rpc.errors import to_status, trailing_metadata
 from later_core.rpc.validation import check, malformed
 
@@ -25,6 +27,9 @@ _Behavior = Callable[[Any, _Context], Any]
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
+#: Neighbours (health, reflection) are asked again and again: a trace of that tells nobody anything.
+_OWN = "/later."
+
 #: Stands for a request whose bytes are not a message; gRPC itself would answer UNKNOWN.
 _MALFORMED = object()
 
@@ -32,8 +37,9 @@ _MALFORMED = object()
 class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic when it runs
     """One for unary calls and streams of all services."""
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Clock, observer: Observer | None = None) -> None:
         self._clock = clock
+        self._observer = observer
         self._handlers: dict[str, _Handler] = {}
         self._waits: set[asyncio.Timeout] = set()
         self._is_stopping = False
@@ -119,7 +125,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         began = self._clock.monotonic()
         code = "OK"
         try:
-            yield
+            with self._traced(method, context):
+                yield
             code = _name(context.code())
         except asyncio.CancelledError:
             code = "CANCELLED"
@@ -135,6 +142,20 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         finally:
             elapsed_ms = round((self._clock.monotonic() - began) * 1000, 3)
             log.debug("call ended", method=method, code=code, elapsed_ms=elapsed_ms)
+
+    @contextmanager
+    def _traced(self, method: str, context: _Context) -> Iterator[None]:
+        """Where somebody traces, what is inside is a span, on behalf of what the client says."""
+        if self._observer is None or not method.startswith(_OWN):
+            yield
+            return
+        with self._observer.call(method, trace_context.sent(context)) as span:
+            trace_context.current.set(span.trace_parent or None)
+            try:
+                yield
+            except Exception as error:
+                _note_error(span, error)
+                raise
 
     @asynccontextmanager
     async def _until_stopped(self) -> AsyncIterator[None]:
@@ -213,3 +234,9 @@ async def _abort(context: _Context, status: Any) -> NoReturn:
 
 def _name(code: grpc.StatusCode | None) -> str:
     return "OK" if code is None else code.name
+
+
+def _note_error(span: Span, error: Exception) -> None:
+    if not isinstance(error, grpc.aio.BaseError):  # answered already, or nobody is left to answer
+        status = to_status(error)
+        span.fail(_name(_CODES[status.code]), status.message)

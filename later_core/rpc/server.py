@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from datetime import timedelta
 from types import TracebackType
@@ -18,7 +17,9 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  # unknown to the stubs
 
 from later_core.errors import ListenFailed
-from later_core.ports.clock import Clock, SystemClock
+from later_core.ports.clock import SystemClock
+from later_core.ports.observer import Observer
+from later_core.rpc.certificates import Certificates
 from later_core.rpc.interceptor import Interceptor
 from later_core.rpc.reflection import SERVICE_NAMES as REFLECTION_NAMES
 from later_core.rpc.reflection import add_reflection
@@ -26,12 +27,14 @@ from later_core.rpc.servicers.admin import AdminServicer
 from later_core.rpc.servicers.instances import InstanceServicer
 from later_core.rpc.servicers.schedules import ScheduleServicer
 from later_core.rpc.servicers.tasks import TaskServicer
+from later_core.rpc.transport import MAX_CALLS, Transport, server_options
 from later_core.rpc.v1 import later_pb2, later_pb2_grpc
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
 from later_core.service.nodes import Nodes
 from later_core.service.schedules import Schedules
 from later_core.service.subscriptions import Subscriptions
+from later_core.service.transfer import Transfer
 
 log = structlog.get_logger(__name__)
 
@@ -39,39 +42,22 @@ OWN_NAMES = tuple(service.full_name for service in later_pb2.DESCRIPTOR.services
 _CHANNELZ_NAME = channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name
 SERVICE_NAMES = (*OWN_NAMES, HEALTH_NAME, _CHANNELZ_NAME)
 
-#: Calls under way at a time, watches among them; further ones get RESOURCE_EXHAUSTED.
-_MAX_CALLS = 8192
-
-#: Of a whole request: four payloads of 1 MiB, and what stands around them.
-REQUEST_MAX_BYTES = 4 * 1024 * 1024 + 256 * 1024
-
-_OPTIONS = (
-    ("grpc.max_receive_message_length", REQUEST_MAX_BYTES),
-    ("grpc.max_concurrent_streams", 1024),
-    # A subscriber whose machine is gone is noticed within 40 s; clients may ask every 5 s.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-)
-
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_USUAL = Transport()
 
 
 class RpcServer:
     """An async context manager: entering binds and serves, leaving ends streams and calls.
 
     Health is NOT_SERVING until ``set_serving(True)``. Leaving ends streams with UNAVAILABLE at
-    once, lets calls under way finish for as long as ``grace``, then cuts them off. With
-    ``shares_port`` other processes may listen on the same port: its owner has made sure of it.
+    once, lets calls under way finish for as long as ``grace``, then cuts them off.
     """
 
     #: Where it listens, once entered; with port 0 in ``listen``, the port that was found.
     address: str
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one service for each group of calls, by its name
         self,
         *,
         listen: str,
@@ -80,9 +66,10 @@ class RpcServer:
         subscriptions: Subscriptions,
         inventory: Inventory,
         nodes: Nodes,
-        shares_port: bool = False,
+        transfer: Transfer,
+        transport: Transport = _USUAL,
+        observer: Observer | None = None,
         grace: timedelta = timedelta(seconds=5),
-        clock: Clock | None = None,
     ) -> None:
         self._listen = listen
         self._instances = instances
@@ -90,9 +77,10 @@ class RpcServer:
         self._subscriptions = subscriptions
         self._inventory = inventory
         self._nodes = nodes
-        self._shares_port = shares_port
+        self._transfer = transfer
+        self._transport = transport
         self._grace = grace
-        self._interceptor = Interceptor(clock=clock or SystemClock())
+        self._interceptor = Interceptor(clock=SystemClock(), observer=observer)
         self._is_serving = False
         self._serving_changed = asyncio.Event()
         self._group = asyncio.TaskGroup()
@@ -101,7 +89,7 @@ class RpcServer:
         """Bind and serve.
 
         Raises:
-            ListenFailed.
+            ListenFailed, CertificateUnusable.
 
         """
         self._health = health.HealthServicer()
@@ -139,9 +127,8 @@ class RpcServer:
     def _assemble(self) -> grpc.aio.Server:
         server = grpc.aio.server(
             interceptors=(self._interceptor,),
-            # A taken port must be refused; shared only where its owner has made sure of it.
-            options=(*_OPTIONS, ("grpc.so_reuseport", int(self._shares_port))),
-            maximum_concurrent_rpcs=_MAX_CALLS,
+            options=server_options(self._transport),
+            maximum_concurrent_rpcs=MAX_CALLS,
         )
         later_pb2_grpc.add_InstanceServiceServicer_to_server(
             InstanceServicer(instances=self._instances, subscriptions=self._subscriptions), server
@@ -153,7 +140,8 @@ class RpcServer:
             TaskServicer(inventory=self._inventory), server
         )
         later_pb2_grpc.add_AdminServiceServicer_to_server(
-            AdminServicer(inventory=self._inventory, nodes=self._nodes), server
+            AdminServicer(inventory=self._inventory, nodes=self._nodes, transfer=self._transfer),
+            server,
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         channelz_pb2_grpc.add_ChannelzServicer_to_server(channelz.ChannelzServicer(), server)
@@ -161,15 +149,15 @@ class RpcServer:
         return server
 
     def _bind(self) -> str:
-        if not _is_private(self._listen):
-            log.warning(
-                "anyone who reaches this address may create instances, unencrypted",
-                listen=self._listen,
-            )
-        if not self._shares_port and not _is_free(self._listen):
+        tls = self._transport.tls
+        credentials = Certificates(tls).credentials() if tls else None
+        if not self._transport.shares_port and not _is_free(self._listen):
             raise ListenFailed(self._listen)
         try:
-            port = self._server.add_insecure_port(self._listen)
+            if credentials:
+                port = self._server.add_secure_port(self._listen, credentials)
+            else:
+                port = self._server.add_insecure_port(self._listen)
         except RuntimeError:
             raise ListenFailed(self._listen) from None
         if self._listen.startswith("unix"):
@@ -210,14 +198,3 @@ def _can_bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> bool:
     except OSError:
         return False
     return True
-
-
-def _is_private(listen: str) -> bool:
-    """Whether only this machine can reach the address."""
-    if listen.startswith("unix"):
-        return True
-    host = listen.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,19 +1,23 @@
-"""Page tokens: a place in the list, in a form that nobody should read or make."""
+"""Page tokens: a place in the list, or in an export, in a form that nobody should read or make."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 
-from later_core.errors import InvalidRequest
+from later_core.errors import InvalidRequest, ResumeTokenInvalid
 from later_core.model.instant import from_millis, to_millis
 from later_core.model.limits import ID_MAX_LENGTH, SCHEDULE_ID_MAX_LENGTH
 from later_core.model.query import PageKey
+from later_core.model.transfer import ExportPlace
 
 _FIELD = "page_token"
 
 #: Tells a place among schedules from one among instances, which begins with a number.
 _SCHEDULE = "schedule."
+
+#: Tells a place in an export, and the form in which it is written.
+_EXPORT = "export.1"
 
 
 def to_page_token(key: PageKey | None) -> str:
@@ -61,6 +65,44 @@ def from_schedule_token(token: str) -> str | None:
     if not 0 < len(id) <= SCHEDULE_ID_MAX_LENGTH or to_schedule_token(id) != token:
         raise _wrong()
     return id
+
+
+def to_export_token(place: ExportPlace) -> str:
+    """The token of the rest of an export."""
+    key = place.instance
+    parts = [
+        _EXPORT,
+        place.moment,
+        "schedules" if place.are_instances_through or place.schedule else "instances",
+        place.schedule or "",
+        "" if key is None else f"{to_millis(key.execution_time)} {key.id}",
+    ]
+    return _encode("\n".join(parts))
+
+
+def from_export_token(token: str) -> ExportPlace | None:
+    """Where an export goes on; None (from the beginning) for an empty token.
+
+    Raises:
+        ResumeTokenInvalid: not a token of this server.
+
+    """
+    if not token:
+        return None
+    try:
+        _, moment, phase, schedule, behind = _decode(token).split("\n")
+        millis, _, id = behind.partition(" ")
+        place = ExportPlace(
+            moment=moment,
+            instance=PageKey(from_millis(int(millis)), id) if behind else None,
+            are_instances_through=phase == "schedules",
+            schedule=schedule or None,
+        )
+    except (ValueError, OverflowError, InvalidRequest):
+        raise ResumeTokenInvalid from None
+    if to_export_token(place) != token:
+        raise ResumeTokenInvalid
+    return place
 
 
 def _encode(text: str) -> str:

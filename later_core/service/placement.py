@@ -27,6 +27,7 @@ def place(request: NewInstance, *, now: datetime) -> Instance:
         delivery=request.delivery,
         labels=request.labels,
         concurrency=request.concurrency,
+        trace_parent=request.trace_parent,
         fingerprint=fingerprint(request) if request.id else b"",
     )
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 
-from later_core.errors import HistoryLost
+from later_core.errors import HistoryLost, TooManyWatches
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.hub import Hub
 from later_core.model.event import Event, EventBatch, EventType
@@ -33,12 +33,20 @@ class Subscriptions:
     """
 
     def __init__(
-        self, *, store: Store, hub: Hub, clock: Clock, database_clock: DatabaseClock
+        self,
+        *,
+        store: Store,
+        hub: Hub,
+        clock: Clock,
+        database_clock: DatabaseClock,
+        max_watches: int = 1024,
     ) -> None:
         self._store = store
         self._hub = hub
         self._clock = clock
         self._database_clock = database_clock
+        self._max_watches = max_watches
+        self._watches = 0
 
     async def watch(
         self, filter: Filter, *, resume_token: str | None, include_existing: bool
@@ -49,9 +57,23 @@ class Subscriptions:
         empty. Where history was lost a RESYNC event stands in its place.
 
         Raises:
-            SubscriberTooSlow, ResumeTokenInvalid, StoreUnavailable.
+            TooManyWatches, SubscriberTooSlow, ResumeTokenInvalid, StoreUnavailable.
         """
-        position = resume_token
+        if self._watches >= self._max_watches:
+            raise TooManyWatches(self._max_watches)
+        self._watches += 1
+        try:
+            async with aclosing(
+                self._watch(filter, resume_token, include_existing=include_existing)
+            ) as batches:
+                async for batch in batches:
+                    yield batch
+        finally:
+            self._watches -= 1
+
+    async def _watch(
+        self, filter: Filter, position: str | None, *, include_existing: bool
+    ) -> AsyncGenerator[EventBatch, None]:
         resync = False
         if include_existing:
             try:

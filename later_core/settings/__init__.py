@@ -5,6 +5,24 @@ TOML file, the default.
 """
 
 from later_core.settings.sources import assignments, load
-from later_core.settings.values import NAMES, SettingRow, Settings, env_name, flag_name
+from later_core.settings.values import (
+    CLIENT_SETTINGS,
+    NAMES,
+    PEM_SETTINGS,
+    SettingRow,
+    Settings,
+    env_name,
+    flag_name,
+)
 
-__all__ = ["NAMES", "SettingRow", "Settings", "assignments", "env_name", "flag_name", "load"]
+__all__ = [
+    "CLIENT_SETTINGS",
+    "NAMES",
+    "PEM_SETTINGS",
+    "SettingRow",
+    "Settings",
+    "assignments",
+    "env_name",
+    "flag_name",
+    "load",
+]

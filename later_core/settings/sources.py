@@ -25,6 +25,8 @@ _NOT_SETTINGS = frozenset({"instance_id", "attempt"})
 #: What pydantic calls the faults, where the field keeps the bound, and how people say it.
 _BOUNDS = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most")}
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+#: Of OpenTelemetry's own variables, the one that says that somebody listens.
+_COLLECTOR = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 def assignments(texts: Iterable[str]) -> dict[str, str]:
@@ -85,6 +87,7 @@ def load(
             plugins=MappingProxyType(plugins),
             plugin_settings=tuple(extra.values()),
             sources=MappingProxyType({name: reader.source(name) for name in NAMES | extra.keys()}),
+            is_collector_named=bool(os.environ.get(_COLLECTOR)),
             warnings=tuple(warnings),
         )
     except ValidationError as error:

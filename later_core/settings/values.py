@@ -2,76 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import platformdirs
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from later_core.model.duration import format_duration, parse_duration
-from later_core.model.rate import RateLimit, parse_rates
+from later_core.model.duration import format_duration
+from later_core.model.tls import ClientTls, ServerTls, is_pem
 from later_core.plugin.setting import PluginSetting
+from later_core.settings.forms import (
+    Address,
+    Database,
+    Directory,
+    Duration,
+    MongodbUri,
+    Pem,
+    RateLimits,
+)
 
 PREFIX = "LATER_"
 MASK = "********"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 Source = Literal["flag", "environment", "file", "default"]
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-def _host_and_port(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not colon or not re.fullmatch(r"\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+", host):
-        raise ValueError(f"{value!r} is not host:port; write 127.0.0.1:9081 or [::]:9081")
-    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise ValueError(f"{port!r} is not a port; it goes from 0 to 65535")
-    return value
-
-
-def _mongodb_uri(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError("not a MongoDB URI; it begins with mongodb:// or mongodb+srv://")
-    return value
-
-
-def _database(value: str) -> str:
-    if not re.fullmatch(r"[^/\\. \"$*<>:|?\0]{1,63}", value) or value in {
-        "admin",
-        "local",
-        "config",
-    }:
-        raise ValueError(f"{value!r} cannot name a database; write a word such as later")
-    return value
-
-
-def _rates(value: object) -> object:
-    return MappingProxyType(parse_rates(value)) if isinstance(value, str) else value
-
-
-RateLimits = Annotated[Mapping[str, RateLimit | None], BeforeValidator(_rates)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Address = Annotated[str, AfterValidator(_host_and_port)]
-Directory = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +62,77 @@ class Settings(BaseModel):
         "127.0.0.1:9081",
         description="The server that the client and the commands talk to, host:port.",
     )
-    mongodb_uri: Annotated[SecretStr, AfterValidator(_mongodb_uri)] | None = Field(
+    tls_cert: Pem | None = Field(
+        None,
+        description="PEM file (or PEM text) of the server's certificate; with it the server speaks TLS.",
+    )
+    tls_key: Pem | None = Field(
+        None,
+        repr=False,
+        description="PEM file (or PEM text) of the private key of tls_cert.",
+    )
+    tls_client_ca: Pem | None = Field(
+        None,
+        description="PEM file (or PEM text) of the roots that every client's certificate must come from.",
+    )
+    insecure: bool = Field(
+        False,
+        description="Serve whoever reaches the address, on other machines too, without asking who it is.",
+    )
+    max_connections: int = Field(
+        800, ge=1, le=1_000_000, description="How many connections a node holds at once, at most."
+    )
+    max_streams: int = Field(
+        1024,
+        ge=1,
+        le=1_000_000,
+        description="How many calls one connection carries at once, at most.",
+    )
+    max_watches: int = Field(
+        1024, ge=1, le=1_000_000, description="How many watches a node serves at once, at most."
+    )
+    connection_idle: Duration = Field(
+        timedelta(minutes=15),
+        ge=timedelta(seconds=1),
+        le=timedelta(days=7),
+        description="How long a connection may carry no call before it is closed.",
+    )
+    connection_age: Duration = Field(
+        timedelta(hours=1),
+        ge=timedelta(seconds=1),
+        le=timedelta(days=7),
+        description="After how long a client is asked to connect anew, so that it may meet another node.",
+    )
+    connection_grace: Duration = Field(
+        timedelta(minutes=10),
+        ge=timedelta(seconds=1),
+        le=timedelta(days=7),
+        description="How long calls and watches may go on after that, before they are cut off.",
+    )
+    tls: bool = Field(
+        False, description="Speak TLS to the server; of itself where one of the next four is set."
+    )
+    tls_ca: Pem | None = Field(
+        None,
+        description="PEM file (or PEM text) of the roots that the server's certificate must come from;"
+        " by default those of this machine.",
+    )
+    tls_client_cert: Pem | None = Field(
+        None, description="PEM file (or PEM text) of the certificate that the client shows."
+    )
+    tls_client_key: Pem | None = Field(
+        None,
+        repr=False,
+        description="PEM file (or PEM text) of the private key of tls_client_cert.",
+    )
+    tls_server_name: str | None = Field(
+        None,
+        description="The name that the server's certificate must have, where the address has another.",
+    )
+    mongodb_uri: MongodbUri | None = Field(
         None, description="URI of the MongoDB replica set; without one the server starts its own."
     )
-    database: Annotated[str, AfterValidator(_database)] = Field(
-        "later", description="Name of the MongoDB database."
-    )
+    database: Database = Field("later", description="Name of the MongoDB database.")
     data_dir: Directory = Field(
         default_factory=lambda: platformdirs.user_data_path("later"),
         description="Directory of the embedded database.",
@@ -173,10 +197,16 @@ class Settings(BaseModel):
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="text for people, json for programs; auto: text on a terminal."
     )
+    telemetry: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Send metrics and traces over OTLP; auto: if OTEL_EXPORTER_OTLP_ENDPOINT is set.",
+    )
 
     plugins: Mapping[str, Any] = Field(default_factory=lambda: _NOTHING)
     plugin_settings: tuple[PluginSetting, ...] = Field(default=(), repr=False)
     sources: Mapping[str, Source] = Field(default_factory=lambda: _NOTHING, repr=False)
+    #: Whether OTEL_EXPORTER_OTLP_ENDPOINT says where telemetry goes; all else of it the SDK reads itself.
+    is_collector_named: bool = Field(default=False, repr=False)
     #: Sentences about variables that look like settings and are none; worth a line in the log.
     warnings: tuple[str, ...] = Field(default=(), repr=False)
 
@@ -195,6 +225,39 @@ class Settings(BaseModel):
                 },
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        for name, other in (*_PAIRS, *((b, a) for a, b in _PAIRS)):
+            if getattr(self, name) is not None and getattr(self, other) is None:
+                raise PydanticCustomError(
+                    "together", "it is of no use without {other}", {"blamed": name, "other": other}
+                )
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise PydanticCustomError(
+                "together",
+                "clients can show certificates only where the server has one; set tls_cert and tls_key",
+                {"blamed": "tls_client_ca"},
+            )
+        return self
+
+    @property
+    def server_tls(self) -> ServerTls | None:
+        """How the server encrypts; None: not at all."""
+        if self.tls_cert is None or self.tls_key is None:
+            return None
+        return ServerTls(cert=self.tls_cert, key=self.tls_key, client_ca=self.tls_client_ca)
+
+    @property
+    def client_tls(self) -> ClientTls | None:
+        """How the client and the commands encrypt; None: not at all."""
+        said = ClientTls(
+            ca=self.tls_ca,
+            cert=self.tls_client_cert,
+            key=self.tls_client_key,
+            server_name=self.tls_server_name,
+        )
+        return said if self.tls or said != ClientTls() else None
 
     def describe(self) -> Sequence[SettingRow]:
         """A row for each setting, Later's own first, then those of the plugins."""
@@ -229,7 +292,17 @@ class Settings(BaseModel):
 NAMES: frozenset[str] = frozenset(n for n, f in Settings.model_fields.items() if f.description)
 
 #: Those whose value is shown nowhere, not even in a complaint.
-SECRETS: frozenset[str] = frozenset({"mongodb_uri"})
+SECRETS: frozenset[str] = frozenset({"mongodb_uri", "tls_key", "tls_client_key"})
+#: What only the client and the commands read: how they reach a server.
+CLIENT_SETTINGS: frozenset[str] = frozenset(
+    {"address", "tls", "tls_ca", "tls_client_cert", "tls_client_key", "tls_server_name"}
+)
+#: Those that are the path of a PEM file, or the PEM text itself.
+PEM_SETTINGS: frozenset[str] = frozenset(
+    {"tls_cert", "tls_key", "tls_client_ca", "tls_ca", "tls_client_cert", "tls_client_key"}
+)
+#: Each of no use without the other.
+_PAIRS = (("tls_cert", "tls_key"), ("tls_client_cert", "tls_client_key"))
 
 
 def env_name(name: str) -> str:
@@ -248,11 +321,11 @@ def _text(value: object) -> str:
             return ""
         case SecretStr():
             return MASK
+        case str() if is_pem(value):
+            return MASK
         case timedelta():
             return format_duration(value)
         case Mapping():
             return ", ".join(f"{name}={one or 'none'}" for name, one in value.items())
-        case bool():
-            return "true" if value else "false"
         case _:
-            return str(value)
+            return str(value).lower() if isinstance(value, bool) else str(value)

@@ -11,43 +11,31 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from later_core.errors import InstanceNotFound, NodeNotFound
+from later_core.errors import InstanceNotFound
 from later_core.model.bucket import bucket_of
 from later_core.model.event import EventBatch, EventType
 from later_core.model.instance import Instance
 from later_core.model.instant import from_millis, round_up, to_millis
-from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.model.state import State
+from later_core.model.transfer import Restored, in_place_of, judge
 from later_core.ports.clock import Clock
 from later_core.ports.store import Aborted, IdTaken, Inserted, InsertResult, Snapshot, Store
 from later_core.stores import memory_moves as moves
 from later_core.stores.memory_admission import MemoryAdmission
 from later_core.stores.memory_history import History, is_news, position_of
-from later_core.stores.memory_pages import MemorySnapshot, taken
+from later_core.stores.memory_nodes import MemoryNodes
 from later_core.stores.memory_schedules import MemorySchedules
+from later_core.stores.memory_snapshots import Everything, MemorySnapshot, Moments, take
 
 #: How long ``follow`` is silent before it says where it stands.
 _BOOKMARK_SECONDS = 1.0
 
 
-@dataclass(slots=True)
-class _Lease:
-    """What is known of a node: when its lease runs out, and whether it was declared dead."""
-
-    until: datetime
-    status: NodeStatus
-
-    @property
-    def is_dead(self) -> bool:
-        return not self.status.is_alive
-
-
-class MemoryStore(MemorySchedules, MemoryAdmission, Store):
+class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, Store):
     """A Store whose clock is the one it is given; several nodes of one test may share it.
 
     ``history_length`` changes are remembered for ``follow``, older positions are lost. Opening and
@@ -65,10 +53,10 @@ class MemoryStore(MemorySchedules, MemoryAdmission, Store):
         self._clock = clock
         self._retention = retention
         self._history = History(length=history_length)
+        self._moments = Moments()
         self._instances: dict[str, Instance] = {}
         self._by_time: list[tuple[int, str]] = []
         self._pending: list[tuple[int, str]] = []
-        self._leases: dict[str, _Lease] = {}
 
     async def open(self) -> None:
         await self._yield()
@@ -93,7 +81,7 @@ class MemoryStore(MemorySchedules, MemoryAdmission, Store):
     async def list(self, filter: Filter, *, after: PageKey | None, limit: int) -> Page:
         await self._yield()
         matching = self._matching(filter, after=after)
-        page = taken(matching, limit)
+        page = take(matching, limit)
         has_more = next(matching, None) is not None
         last = page[-1] if page else None
         key = PageKey(last.execution_time, last.id) if last and has_more else None
@@ -183,38 +171,10 @@ class MemoryStore(MemorySchedules, MemoryAdmission, Store):
 
     # -- nodes -------------------------------------------------------------------------------
 
-    async def beat(self, node: Node, *, lease: timedelta) -> datetime | None:
-        await self._yield()
-        known = self._leases.get(node.id)
-        if known is not None and known.is_dead:
-            return None
-        asked = known is not None and known.status.is_asked_to_drain
-        status = NodeStatus(node=node, beat_time=self._now(), is_asked_to_drain=asked)
-        self._leases[node.id] = _Lease(self._now() + lease, status)
-        return self._now()
-
-    async def leave(self, node: str) -> None:
-        await self._yield()
-        self._leases.pop(node, None)
-
-    async def nodes(self) -> Sequence[NodeStatus]:
-        await self._yield()
-        return [lease.status for _, lease in sorted(self._leases.items())]
-
-    async def ask_to_drain(self, node: str) -> NodeStatus:
-        await self._yield()
-        lease = self._leases.get(node)
-        if lease is None or lease.is_dead:
-            raise NodeNotFound(node)
-        lease.status = replace(lease.status, is_asked_to_drain=True)
-        return lease.status
-
     async def recover(self, *, limit: int) -> Sequence[Instance]:
         await self._yield()
         now = self._now()
-        for lease in self._leases.values():
-            if lease.until <= now:
-                lease.status = replace(lease.status, is_alive=False)
+        self._bury(now)
         living = self._living()
         orphans = [i for i in self._running() if i.node not in living]
         return [self._write(moves.recovered(i, now=now)) for i in orphans[:limit]]
@@ -222,7 +182,7 @@ class MemoryStore(MemorySchedules, MemoryAdmission, Store):
     async def reclaim(self, node: str, running: Collection[tuple[str, int]]) -> Sequence[Instance]:
         await self._yield()
         stray = [i for i in self._running() if i.node == node and (i.id, i.attempt) not in running]
-        return [self._write(moves.reclaimed(i)) for i in stray]
+        return [self._write(moves.reclaimed(i, now=self._now())) for i in stray]
 
     # -- history -----------------------------------------------------------------------------
 
@@ -247,15 +207,44 @@ class MemoryStore(MemorySchedules, MemoryAdmission, Store):
                 yield EventBatch(told, batch.position)
 
     @asynccontextmanager
-    async def snapshot(self, filter: Filter) -> AsyncIterator[Snapshot]:
+    async def snapshot(
+        self, filter: Filter, *, moment: str | None = None, after: PageKey | None = None
+    ) -> AsyncIterator[Snapshot]:
         await self._yield()
-        yield MemorySnapshot(
-            position_of(self._history.end), list(self._matching(filter, after=None))
+        seen = self._moments.see(self._everything) if moment is None else self._moments.at(moment)
+        yield MemorySnapshot(seen, filter, after)
+
+    def _everything(self) -> Everything:
+        return Everything(
+            position=position_of(self._history.end),
+            time=self._now(),
+            instances=[self._instances[id] for _, id in self._by_time],
+            schedules=self._all_schedules(),
         )
+
+    # -- transfer ----------------------------------------------------------------------------
+
+    async def restore(
+        self, instances: Sequence[Instance], *, replace: bool, validate_only: bool
+    ) -> Sequence[Restored]:
+        await self._yield()
+        answers: list[Restored] = []
+        for wanted in instances:
+            stored = self._instances.get(wanted.id)
+            answer = judge(stored, wanted, may_replace=replace)
+            answers.append(answer)
+            if validate_only:
+                continue
+            if answer is Restored.IMPORTED:
+                self._write(wanted, EventType.CREATED)
+            elif answer is Restored.REPLACED and stored is not None:
+                self._write(in_place_of(stored, wanted))
+        return answers
 
     def forget_history(self) -> None:
         """Lose every change so far, as a database whose log is too short does."""
         self._history.forget()
+        self._moments.forget()
 
     def expire(self) -> int:
         """Remove what ended and was due ``retention`` ago or longer; answers how many that were."""
@@ -283,9 +272,6 @@ class MemoryStore(MemorySchedules, MemoryAdmission, Store):
         if instance is None:
             raise InstanceNotFound(id)
         return instance
-
-    def _living(self) -> Collection[str]:
-        return {node for node, lease in self._leases.items() if not lease.is_dead}
 
     def _due_ones(self, ids: Sequence[str], until: datetime) -> Iterator[Instance]:
         """Those of the ids that are PENDING and due by then, each once."""

@@ -15,13 +15,10 @@ from later_core.errors import (
     InstanceRunning,
     RevisionMismatch,
 )
-from later_core.model.instance import Delivery, Instance, InstanceError
+from later_core.model.attempts import ABORTED, CLAIM_LOST, NODE_LOST, with_end
+from later_core.model.instance import Delivery, Instance
 from later_core.model.outcome import Ending
 from later_core.model.state import State
-
-NODE_LOST = InstanceError(
-    reason="NODE_LOST", message="the node that ran this attempt died before it ended"
-)
 
 
 def changed(instance: Instance, **changes: Any) -> Instance:
@@ -38,7 +35,10 @@ def aborted(instance: Instance, *, now: datetime) -> Instance:
     """
     if instance.state.is_final:
         raise InstanceEnded(instance.id, instance.state)
-    return changed(instance, state=State.ABORTED, finish_time=now)
+    attempts = instance.attempts
+    if instance.state is State.RUNNING:
+        attempts = with_end(instance, end_time=now, error=ABORTED)
+    return changed(instance, state=State.ABORTED, finish_time=now, attempts=attempts)
 
 
 def rescheduled(instance: Instance, execution_time: datetime, *, revision: int | None) -> Instance:
@@ -103,26 +103,39 @@ def finished(instance: Instance, ending: Ending) -> Instance:
         result=ending.result,
         error=ending.error,
         uncounted_attempts=ending.uncounted_attempts,
+        attempts=with_end(
+            # The ending says when the code began, and that it never did.
+            replace(instance, start_time=ending.start_time),
+            end_time=ending.end_time,
+            error=ending.attempt_error,
+        ),
     )
 
 
 def recovered(instance: Instance, *, now: datetime) -> Instance:
     """RUNNING on a node that died -> PENDING or FAILED, as its delivery asks."""
+    attempts = with_end(instance, end_time=now, error=NODE_LOST)
     if instance.delivery is Delivery.AT_MOST_ONCE:
-        return changed(instance, state=State.FAILED, finish_time=now, error=NODE_LOST)
+        return changed(
+            instance, state=State.FAILED, finish_time=now, error=NODE_LOST, attempts=attempts
+        )
     return changed(
         instance,
         state=State.PENDING,
         execution_time=now,
         error=NODE_LOST,
         uncounted_attempts=instance.uncounted_attempts + 1,
+        attempts=attempts,
     )
 
 
-def reclaimed(instance: Instance) -> Instance:
+def reclaimed(instance: Instance, *, now: datetime) -> Instance:
     """RUNNING in the store alone -> PENDING, due as before."""
     return changed(
-        instance, state=State.PENDING, uncounted_attempts=instance.uncounted_attempts + 1
+        instance,
+        state=State.PENDING,
+        uncounted_attempts=instance.uncounted_attempts + 1,
+        attempts=with_end(instance, end_time=now, error=CLAIM_LOST),
     )
 
 

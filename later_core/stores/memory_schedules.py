@@ -56,6 +56,9 @@ class MemorySchedules(ScheduleStore):
             weight += len(schedule.spec.template.parameters)
         return page, None
 
+    def _all_schedules(self) -> Sequence[Schedule]:
+        return [schedule for _, schedule in sorted(self._schedules.items())]
+
     async def change_schedule(self, before: Schedule, after: Schedule) -> bool:
         await self._yield()
         return self._move(before, after)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from later_core.model.instance import Instance, InstanceError, NewInstance
+from later_core.model.instance import Attempt, Instance, InstanceError, NewInstance
 from later_core.model.node import Node
 from later_core.model.outcome import Ending
 from later_core.model.planning import progress_from
@@ -32,6 +32,12 @@ def an_instance(
     return Instance(
         id=id, task=task, parameters=parameters, execution_time=execution_time, **fields
     )
+
+
+def an_attempt(number: int = 1, *, node: str = "node-a", end_time: Any, **fields: Any) -> Attempt:
+    """An attempt that has ended; successfully, and without having begun, unless said otherwise."""
+    fields.setdefault("start_time", None)
+    return Attempt(number=number, node=node, end_time=end_time, **fields)
 
 
 def a_schedule(
@@ -63,12 +69,12 @@ def a_node(id: str = "node-a", *, tasks: Sequence[str] = ("echo",)) -> Node:
 
 def succeeded(running: Instance, *, at: datetime, result: bytes = b"done") -> Ending:
     """The attempt of this running instance succeeded at that instant."""
-    return _ending(running, State.SUCCEEDED, at=at, finish_time=at, result=result)
+    return _ending(running, State.SUCCEEDED, at=at, result=result)
 
 
 def failed(running: Instance, *, at: datetime, error: InstanceError = BROKEN) -> Ending:
     """The attempt of this running instance failed at that instant, and no other follows."""
-    return _ending(running, State.FAILED, at=at, finish_time=at, error=error)
+    return _ending(running, State.FAILED, at=at, error=error)
 
 
 def failed_for_now(
@@ -81,7 +87,6 @@ def failed_for_now(
 def _ending(running: Instance, state: State, *, at: datetime, **fields: Any) -> Ending:
     if running.node is None:
         raise ValueError(f"instance {running.id!r} was never claimed: there is no attempt to end")
-    fields.setdefault("finish_time", None)
     fields.setdefault("uncounted_attempts", running.uncounted_attempts)
     return Ending(
         id=running.id,
@@ -89,5 +94,6 @@ def _ending(running: Instance, state: State, *, at: datetime, **fields: Any) -> 
         attempt=running.attempt,
         state=state,
         start_time=running.start_time or at,
+        end_time=at,
         **fields,
     )

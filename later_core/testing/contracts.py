@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from later_core.testing.store_contract.admission import AdmissionContract
+from later_core.testing.store_contract.attempts import AttemptsContract
 from later_core.testing.store_contract.creating import CreatingContract
 from later_core.testing.store_contract.ending import EndingContract
 from later_core.testing.store_contract.history import HistoryContract
@@ -16,6 +17,7 @@ from later_core.testing.store_contract.schedules import SchedulesContract
 from later_core.testing.store_contract.snapshots import SnapshotsContract
 from later_core.testing.store_contract.starting import StartingContract
 from later_core.testing.store_contract.steering import SteeringContract
+from later_core.testing.store_contract.transferring import TransferringContract
 
 
 class StoreContract(
@@ -25,12 +27,14 @@ class StoreContract(
     StartingContract,
     EndingContract,
     AdmissionContract,
+    AttemptsContract,
     NodesContract,
     SchedulesContract,
     PlanningContract,
     HistoryContract,
     NewsContract,
     SnapshotsContract,
+    TransferringContract,
 ):
     """Every promise of ``later_core.ports.store``, ``ports.schedules`` and ``ports.admission``.
 

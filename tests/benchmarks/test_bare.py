@@ -47,7 +47,7 @@ async def run_by_later(mongodb_uri: str, database: str) -> tuple[dict[str, Any],
                 attempt=claimed.attempt,
                 state=State.SUCCEEDED,
                 start_time=now,
-                finish_time=now,
+                end_time=now,
             )
             assert await store.finish([ending]) == [True]
             ended = client[database]["instances"].find_one({"_id": instance.id})

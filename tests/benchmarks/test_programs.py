@@ -26,6 +26,7 @@ SMALLEST = {
     "memory": "--pending 100",
     "watch": "--subscribers 2 --rate 50 --seconds 1 --missed 2000 --live-rate 2000",
     "round_trips": "--batches 1",
+    "transfer": "--count 20000",
 }
 ROWS = {"create_unary": 2, "table": 2, "watch": 3}
 

@@ -50,8 +50,9 @@ def test_create_takes_every_field(ask, id: str):
         "create", "echo", "--json-parameters", '{"message": "grüße", "a": 1}', "--id", id,
         "--at", "2500-01-01T00:00:00Z", "--label", "team=blue", "--label", "who=me=you",
         "--timeout", "5s", "--start-deadline", "1d", "--max-attempts", "3", "--min-backoff", "2s",
-        "--max-backoff", "1m", "--multiplier", "3", "--delivery", "at-most-once",
-        "--concurrency-key", "the database", "--concurrency-limit", "3", "--json",
+        "--max-backoff", "1m", "--multiplier", "3", "--retry-jitter", "0.5",
+        "--concurrency-key", "the database", "--concurrency-limit", "3",
+        "--delivery", "at-most-once", "--json",
     )  # fmt: skip
     (record,) = said.records
     assert record["executionTime"] == "2500-01-01T00:00:00Z"
@@ -60,6 +61,7 @@ def test_create_takes_every_field(ask, id: str):
     assert record["startDeadline"] == "86400s"
     assert record["retry"] == {
         "maxAttempts": 3, "minBackoff": "2s", "maxBackoff": "60s", "multiplier": 3.0,
+        "jitter": 0.5,
     }  # fmt: skip
     assert record["delivery"] == "DELIVERY_AT_MOST_ONCE"
     assert record["concurrency"] == {"key": "the database", "limit": 3}
@@ -77,6 +79,23 @@ def test_a_concurrency_limit_without_a_key_is_wrong_usage(ask):
     said = ask("create", "echo", "--concurrency-limit", "2")
     assert said.code == 2
     assert "--concurrency-limit needs a --concurrency-key" in said.err
+
+
+def test_the_attempts_that_have_ended_are_a_table(ask, id: str):
+    ended = ask("create", "echo", "hello", "--id", id, "--wait").out
+    # One attempt, which the lines above tell already.
+    assert "STARTED" not in ended
+    shown = ask("retry", id, "--in", "1h").out
+    table = shown.split("\n\n")[1].splitlines()
+    assert table[0].split() == ["ATTEMPT", "STARTED", "TOOK", "NODE", "ERROR"]
+    [row] = table[1:]
+    assert row.startswith("1        20")
+    assert ask("get", id).out.split("\n\n")[1].splitlines() == table
+    (record,) = ask("get", id, "--json").records
+    [attempt] = record["attempts"]
+    assert attempt["number"] == 1
+    assert attempt["node"] in row
+    assert "error" not in attempt
 
 
 def test_parameters_come_from_a_file_byte_for_byte(ask, tmp_path: Path):

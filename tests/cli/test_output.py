@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from later_core.cli.output import (
+    attempt_rows,
     event_line,
     instance_details,
     payload_text,
@@ -18,6 +19,7 @@ from later_core.client.records import event_records, instance_record
 from later_core.model.event import Event, EventBatch, EventType
 from later_core.model.instance import Instance, InstanceError
 from later_core.model.state import State
+from later_core.testing.builders import an_attempt
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 INSTANCE = Instance(
@@ -132,3 +134,16 @@ def test_a_resync_says_what_to_do():
     line = event_line(replace(CREATED, type=EventType.RESYNC, instance=None)).plain
     assert "RESYNC" in line
     assert "read anew" in line
+
+
+def test_an_attempt_is_a_row_with_the_first_line_of_its_error():
+    begun = datetime(2030, 1, 1, tzinfo=UTC)
+    broken = InstanceError(reason="BROKEN", message="it broke\nand more")
+    attempts = (
+        an_attempt(1, start_time=begun, end_time=begun + timedelta(seconds=2), error=broken),
+        an_attempt(2, end_time=begun),
+    )
+    assert list(attempt_rows(replace(INSTANCE, attempts=attempts))) == [
+        ("1", "2030-01-01T00:00:00.000Z", "2 s", "node-a", "BROKEN: it broke"),
+        ("2", "never (ended 2030-01-01T00:00:00.000Z)", "", "node-a", ""),
+    ]

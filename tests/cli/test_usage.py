@@ -8,7 +8,7 @@ import pytest
 
 COMMANDS = [
     "serve", "create", "get", "list", "abort", "reschedule", "retry", "watch",
-    "plugins", "stats", "settings", "crontab", "demo", "completion", "schedules",
+    "plugins", "stats", "settings", "crontab", "demo", "completion", "schedules", "export", "import",
 ]  # fmt: skip
 #: A port that nobody listens on (tcpmux; no test runs one).
 NOBODY = "127.0.0.1:1"
@@ -95,6 +95,10 @@ def test_the_version_is_told(later):
         ["completion"],
         ["completion", "tcsh"],
         ["--address", "nowhere", "get", "x"],
+        ["get", "x", "--tls-ca", "/does/not/exist.pem"],
+        ["--tls-client-cert", "/does/not/exist.pem", "get", "x"],
+        ["serve", "--tls-cert", "/does/not/exist.pem"],
+        ["serve", "--max-connections", "0"],
     ],
     ids=" ".join,
 )
@@ -145,6 +149,7 @@ def test_a_near_miss_is_guessed(later):
 def test_a_wrong_number_is_called_a_number(later):
     assert "'x' is not a valid number" in later("create", "echo", "--max-attempts", "x").err
     assert "'x' is not a valid number" in later("create", "echo", "--multiplier", "x").err
+    assert "1.5 is not in the range" in later("create", "echo", "--retry-jitter", "1.5").err
 
 
 def test_the_help_on_completion_has_a_line_for_each_shell(later):

@@ -18,6 +18,7 @@ from later_core.plugin.context import Context
 from later_core.ports.clock import SystemClock
 from later_core.ports.store import Store
 from later_core.rpc.server import RpcServer
+from later_core.rpc.transport import Transport
 from later_core.settings import load
 from later_core.stores.memory import MemoryStore
 from later_core.testing.tasks import GivenTasks, RecordingTask
@@ -53,7 +54,9 @@ def serving(store: Store) -> Serving:
     """Serve the store at an address; a second time it is a server started again."""
 
     @asynccontextmanager
-    async def serve(listen: str = "127.0.0.1:0") -> AsyncIterator[str]:
+    async def serve(
+        listen: str = "127.0.0.1:0", transport: Transport | None = None
+    ) -> AsyncIterator[str]:
         tasks = GivenTasks(
             RecordingTask(name="echo"),
             RecordingTask(_fail, name="broken"),
@@ -70,6 +73,8 @@ def serving(store: Store) -> Serving:
                 subscriptions=parts.subscriptions,
                 inventory=parts.inventory,
                 nodes=parts.nodes,
+                transfer=parts.transfer,
+                transport=transport or Transport(),
                 grace=timedelta(seconds=1),
             )
             async with server:

@@ -9,6 +9,8 @@ import pytest
 from later_core import errors
 from later_core.model.state import State
 from later_core.ports.store import Store
+from later_core.rpc import transport
+from later_core.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,8 @@ SAYINGS = [
     errors.SchemaTooNew(2, 1),
     errors.DatabaseTooOld("5.0.1", "6.0"),
     errors.ListenFailed("127.0.0.1:9081"),
+    errors.ListenUnprotected("0.0.0.0:9081", "nothing is encrypted and nobody is asked who he is"),
+    errors.CertificateUnusable("LATER_TLS_CERT", "…"),
     errors.PluginConflict(),
     errors.DataDirectoryInUse("…", 1),
     errors.MongodNotFound(),
@@ -79,6 +83,27 @@ def test_operators_are_told_what_to_do_on_each_error_that_ends_the_server(
         words = str(error).replace("process 1", "process …")
         assert re.fullmatch(".*".join(map(re.escape, quote.split("…"))), words), words
     assert quoted or not str(error)
+
+
+def test_every_way_in_which_tls_fails_is_explained(root: Path):
+    page = (root / "docs" / "security.md").read_text(encoding="utf-8")
+    source = (root / "later_core" / "client" / "diagnosis.py").read_text(encoding="utf-8")
+    reasons = set(re.findall(r'TlsFailed\(\s*"([A-Z_]+)"', source))
+    assert reasons == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
+    assert len(reasons) == 7
+
+
+def test_the_bounds_on_connections_are_those_of_the_code(root: Path):
+    page = (root / "docs" / "security.md").read_text(encoding="utf-8")
+    usual = Settings()
+    assert f"`max_connections`, {usual.max_connections} |" in page
+    assert f"`max_streams`, {usual.max_streams:,} |" in page
+    assert f"`max_watches`, {usual.max_watches:,} |" in page
+    assert f"all connections | {transport.MAX_CALLS:,} |" in page
+    assert f"| {transport.REQUEST_MAX_BYTES / 2**20:g} MiB |" in page
+    assert f"| {transport.HEADERS_MAX_BYTES // 1024} KiB |" in page
+    for name in ("idle", "age", "grace"):
+        assert getattr(usual, f"connection_{name}") == getattr(transport.Transport(), name)
 
 
 def test_the_changelog_knows_the_version_of_the_project(root: Path):

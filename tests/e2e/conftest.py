@@ -54,7 +54,19 @@ class Server:
             "LATER_LOG_FORMAT": "text",
             **{f"LATER_{name.upper()}": value for name, value in settings.items()},
         }
+        self._settings = settings
         self._process: Process | None = None
+
+    def channel(self) -> grpc.aio.Channel:
+        """A new way to it, encrypted where the client's settings say so."""
+        if "tls_ca" not in self._settings:
+            return grpc.aio.insecure_channel(self.address, options=_CHANNEL_OPTIONS)
+        roots, key, cert = (
+            Path(path).read_bytes() if (path := self._settings.get(name)) else None
+            for name in ("tls_ca", "tls_client_key", "tls_client_cert")
+        )
+        credentials = grpc.ssl_channel_credentials(roots, key, cert)
+        return grpc.aio.secure_channel(self.address, credentials, options=_CHANNEL_OPTIONS)
 
     @property
     def log(self) -> str:
@@ -106,7 +118,7 @@ class Server:
         request = health_pb2.HealthCheckRequest()
         async with (
             asyncio.timeout(seconds),
-            grpc.aio.insecure_channel(self.address, options=_CHANNEL_OPTIONS) as channel,
+            self.channel() as channel,
         ):
             watch = health_pb2_grpc.HealthStub(channel).Watch(request, wait_for_ready=True)
             async for response in watch:

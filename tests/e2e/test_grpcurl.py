@@ -198,3 +198,20 @@ async def test_a_wrong_rule_is_named_by_its_path(run: Grpcurl) -> None:
     wrong = {"task": "echo", "rules": [{"cron": {"expression": "61 * * * *"}}]}
     refused = await run.text(f"{SCHEDULES}/CreateSchedule", data={"spec": wrong}, code=67)
     assert "spec.rules[0].cron.expression" in refused
+
+
+async def test_an_export_is_what_an_import_takes(run: Grpcurl) -> None:
+    await run.call(
+        "CreateInstance", {"id": "later", "task": "echo", "json": {"message": "x"}, "delay": "600s"}
+    )
+    text = await run.text("later.v1.AdminService/ExportInstances", data={})
+    parts = [json.loads(part + "}") for part in text.split("\n}\n")[:-1]]
+    [exported] = [one for part in parts for one in part.get("instances", ())]
+    assert exported["instance"]["id"] == "later"
+    assert exported["fingerprint"]
+    answer = await run.call(
+        "ImportInstances",
+        {"instances": [exported], "snapshot_time": parts[0]["snapshot_time"]},
+        service="later.v1.AdminService",
+    )
+    assert answer["instances"] == {"existing": 1}

@@ -14,6 +14,7 @@ import pytest
 from later_core.app import RunningNode, node
 from later_core.model.instance import Instance, NewInstance
 from later_core.plugin.task import Task
+from later_core.ports.observer import Observer
 from later_core.ports.store import Store
 from later_core.settings import load
 from later_core.stores.memory import MemoryStore
@@ -50,12 +51,18 @@ Running = Callable[..., AbstractAsyncContextManager[Bench]]
 def running() -> Running:
     @asynccontextmanager
     async def start(
-        *tasks: Task, store: Store | None = None, clock: FakeClock | None = None, **settings: Any
+        *tasks: Task,
+        store: Store | None = None,
+        clock: FakeClock | None = None,
+        observer: Observer | None = None,
+        **settings: Any,
     ) -> AsyncIterator[Bench]:
         clock = clock or FakeClock()
         store = store or MemoryStore(clock=clock)
         stop = asyncio.Event()
-        async with node(store, GivenTasks(*tasks), load(settings), clock, stop=stop) as parts:
+        async with node(
+            store, GivenTasks(*tasks), load(settings), clock, stop=stop, observer=observer
+        ) as parts:
             assert parts is not None
             await clock.settle()
             try:

@@ -1,6 +1,7 @@
 """How attempts end: failure, retry, timeout, odd results, callbacks that raise."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -31,7 +32,7 @@ async def test_a_failure_keeps_its_error_and_is_called_back_once(running):
 
 async def test_failed_attempts_are_retried_with_growing_pauses_and_end_failed(running):
     task = RecordingTask(_fail)
-    policy = RetryPolicy(max_attempts=3, min_backoff=timedelta(seconds=10), multiplier=3)
+    policy = RetryPolicy(max_attempts=3, min_backoff=timedelta(seconds=10), multiplier=3, jitter=0)
     async with running(task) as bench:
         await bench.create("a", retry=policy)
         await bench.clock.advance(1)
@@ -47,6 +48,24 @@ async def test_failed_attempts_are_retried_with_growing_pauses_and_end_failed(ru
         ended = await bench.get("a")
         assert (ended.state, ended.attempt) == (State.FAILED, 3)
         assert task.called("on_fail") == ["a"]
+
+
+async def test_what_failed_together_is_not_tried_again_together(running):
+    task = RecordingTask(_fail)
+    longest = timedelta(seconds=10)
+    policy = RetryPolicy(max_attempts=2, min_backoff=longest, max_backoff=longest, jitter=0.5)
+    ids = [f"i{number}" for number in range(20)]
+    async with running(task) as bench:
+        for id in ids:
+            await bench.create(id, retry=policy)
+        await bench.clock.advance(1)
+        began = bench.clock.now()
+        waits = [(await bench.get(id)).execution_time - began for id in ids]
+        assert all(longest / 2 - timedelta(seconds=1) <= wait <= longest for wait in waits)
+        assert len(set(waits)) > 15
+        assert max(waits) - min(waits) > longest / 4
+        await bench.clock.advance(11)
+        assert Counter(task.called("run")) == dict.fromkeys(ids, 2)
 
 
 async def test_a_final_failure_is_not_retried(running):

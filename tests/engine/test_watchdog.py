@@ -43,3 +43,20 @@ async def test_a_busy_loop_that_still_turns_is_left_in_peace():
                 await clock.sleep(0)
             ticking.cancel()
     assert logs == []
+
+
+async def test_the_longest_hold_up_is_told_once():
+    clock = SystemClock()
+    async with Watchdog(clock=clock) as watchdog, asyncio.TaskGroup() as group:
+        ticking = group.create_task(watchdog.run())
+        await clock.sleep(0.06)
+        watchdog.take_longest()
+        time.sleep(0.3)  # noqa: ASYNC251, TID251 -- what a task must not do
+        await clock.sleep(0.1)
+        assert watchdog.take_longest() >= 0.2
+        held_on = time.perf_counter() + 0.3
+        while time.perf_counter() < held_on:
+            pass
+        # Also while it lasts.
+        assert watchdog.take_longest() >= 0.2
+        ticking.cancel()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from later_core.model.limits import DURATION_MAX, MAX_ATTEMPTS
-from later_core.model.retry import NO_RETRY, RetryPolicy
+from later_core.model.retry import NO_RETRY, RetryPolicy, draw
 
 durations = st.timedeltas(min_value=timedelta(), max_value=DURATION_MAX)
 attempts = st.integers(min_value=1, max_value=2 * MAX_ATTEMPTS)
@@ -19,6 +21,7 @@ policies = st.builds(
     min_backoff=durations,
     max_backoff=durations,
     multiplier=st.floats(min_value=1, max_value=100),
+    jitter=st.floats(min_value=0, max_value=1),
 )
 
 
@@ -44,6 +47,53 @@ def test_a_backoff_grows_by_the_multiplier(policy: RetryPolicy, attempt: int) ->
     assert math.isclose(
         policy.backoff(attempt).total_seconds(), expected, rel_tol=1e-9, abs_tol=2e-6
     )
+
+
+drawn = st.floats(min_value=0, max_value=1)
+
+
+@given(policies, attempts, drawn)
+def test_jitter_takes_off_no_more_than_its_share(
+    policy: RetryPolicy, attempt: int, drawn: float
+) -> None:
+    longest = policy.backoff(attempt)
+    assert longest - longest * policy.jitter <= policy.backoff(attempt, drawn) <= longest
+
+
+@given(policies, attempts, drawn, drawn)
+def test_the_more_is_drawn_the_shorter_is_the_wait(
+    policy: RetryPolicy, attempt: int, one: float, other: float
+) -> None:
+    less, more = sorted((one, other))
+    assert policy.backoff(attempt, more) <= policy.backoff(attempt, less)
+
+
+@given(policies, attempts, drawn)
+def test_without_jitter_nothing_is_left_to_chance(
+    policy: RetryPolicy, attempt: int, drawn: float
+) -> None:
+    exact = replace(policy, jitter=0)
+    assert exact.backoff(attempt, drawn) == exact.backoff(attempt)
+
+
+@given(st.text(), attempts)
+def test_an_attempt_draws_the_same_each_time(id: str, attempt: int) -> None:
+    assert 0 <= draw(id, attempt) < 1
+    assert draw(id, attempt) == draw(id, attempt)
+
+
+def test_what_is_drawn_does_not_change_from_version_to_version() -> None:
+    assert [round(draw("a", attempt), 4) for attempt in (1, 2, 3)] == [0.1642, 0.8977, 0.3245]
+
+
+def test_draws_are_spread_evenly_over_instances_and_over_attempts() -> None:
+    for draws in (
+        [draw(f"instance-{number}", 1) for number in range(10_000)],
+        [draw("instance", attempt) for attempt in range(10_000)],
+    ):
+        # Each tenth gets its 1,000: six standard deviations either way.
+        tenths = Counter(int(drawn * 10) for drawn in draws)
+        assert all(820 < tenths[tenth] < 1_180 for tenth in range(10))
 
 
 @given(policies)

@@ -26,6 +26,7 @@ from later_core.local.window import Window
 from later_core.ports.clock import SystemClock
 from later_core.ports.store import Store
 from later_core.rpc.server import RpcServer
+from later_core.rpc.transport import Transport
 from later_core.rpc.v1 import later_pb2_grpc
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
@@ -33,6 +34,7 @@ from later_core.service.nodes import Nodes
 from later_core.service.schedule_runs import ScheduleRuns
 from later_core.service.schedules import Schedules
 from later_core.service.subscriptions import Subscriptions
+from later_core.service.transfer import Transfer
 from later_core.stores.memory import MemoryStore
 from later_core.stores.mongo.store import MongoStore
 from later_core.testing.store_contract.steps import moment_of
@@ -107,6 +109,8 @@ async def _serve(
     grace: timedelta = timedelta(seconds=5),
     listen: str = "127.0.0.1:0",
     hub: Hub | None = None,
+    transport: Transport | None = None,
+    max_watches: int = 1024,
 ) -> AsyncIterator[Served]:
     clock = SystemClock()
     store = store or MemoryStore(clock=clock)
@@ -156,8 +160,15 @@ async def _serve(
         doorbell=Doorbell(),
         database_clock=database_clock,
     )
-    subscriptions = Subscriptions(store=store, hub=hub, clock=clock, database_clock=database_clock)
-    async with asyncio.TaskGroup() as group, services, schedules:
+    subscriptions = Subscriptions(
+        store=store,
+        hub=hub,
+        clock=clock,
+        database_clock=database_clock,
+        max_watches=max_watches,
+    )
+    transfer = Transfer(store=store, intake=intake)
+    async with asyncio.TaskGroup() as group, services, schedules, transfer:
         following = group.create_task(follower.run())
         server = RpcServer(
             listen=listen,
@@ -166,6 +177,8 @@ async def _serve(
             subscriptions=subscriptions,
             inventory=inventory,
             nodes=Nodes(store=store),
+            transfer=transfer,
+            transport=transport or Transport(),
             grace=grace,
         )
         async with server, grpc.aio.insecure_channel(server.address) as channel:

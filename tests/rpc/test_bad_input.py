@@ -73,6 +73,7 @@ CREATE = [
     *rows("retry.max_backoff", NEGATIVE_SPANS),
     *rows("retry.max_backoff", [{"nanos": 999_000_000}]),
     *rows("retry.multiplier", [0.5, -1.0, 100.1, math.nan, math.inf, -math.inf, 1e-320]),
+    *rows("retry.jitter", [-0.1, 1.1, math.nan, math.inf, -math.inf, -1e-320]),
     *rows("timeout", TOO_SHORT_SPANS),
     *rows("start_deadline", TOO_SHORT_SPANS),
     *rows("delivery", [3, -1, 2**31 - 1]),
@@ -181,7 +182,10 @@ LISTED = [
 ]
 
 #: Fields of which every value is right.
-FREE = {"spec.pause_on_failure", "is_paused", "filter.is_paused"}
+FREE = {
+    *("spec.pause_on_failure", "is_paused", "filter.is_paused", "only_instances"),
+    *("validate_only", "replace", "only_ended", "pause_schedules"),
+}
 
 BATCH = rows("requests", [[], [{}] * 1001])
 
@@ -240,6 +244,12 @@ TABLE = {
     "GetStats": [],
     "ListNodes": [],
     "DrainNode": rows("id", ["", "x" * 256, "a\0b", "a\nb"]),
+    "ExportInstances": [*FILTER, *rows("resume_token", ["x", "x" * 1025, "ä", "\0"])],
+    "ImportInstances": [
+        *rows("instances", [[{}] * 1001]),
+        *rows("schedules", [[{}] * 1001]),
+        *rows("snapshot_time", NOT_SCHEDULABLE),
+    ],
 }
 ROWS = [
     Wrong(row.field, row.value, row.named, method)
@@ -264,6 +274,7 @@ RIGHT = {
     "TriggerSchedule": {"id": "a"},
     "BackfillSchedule": {"id": "a", "start_time": {"seconds": 1}, "end_time": {"seconds": 2}},
     "PreviewSchedule": {"spec": {"rules": [DAILY]}},
+    "ImportInstances": {"snapshot_time": {"seconds": 1}},
 }
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from later_core.model.concurrency import Concurrency
-from later_core.model.instance import Delivery, Instance, InstanceError, NewInstance
+from later_core.model.instance import Attempt, Delivery, Instance, InstanceError, NewInstance
 from later_core.model.instant import from_millis
 from later_core.model.query import Counts, Filter
 from later_core.model.retry import RetryPolicy
@@ -26,15 +26,26 @@ SPAN = st.integers(1, 3_153_600_000_000).map(lambda millis: timedelta(millisecon
 LABELS = st.dictionaries(NAME, TEXT, max_size=3)
 BACKOFFS = st.tuples(SPAN, SPAN).map(sorted)
 RETRY = st.builds(
-    lambda attempts, backoffs, multiplier: RetryPolicy(
+    lambda attempts, backoffs, multiplier, jitter: RetryPolicy(
         max_attempts=attempts,
         min_backoff=backoffs[0],
         max_backoff=backoffs[1],
         multiplier=multiplier,
+        jitter=jitter,
     ),
     st.integers(1, 1000),
     BACKOFFS,
     st.floats(1, 100),
+    st.floats(0, 1),
+)
+ERROR = st.builds(InstanceError, reason=TEXT, message=TEXT)
+ATTEMPT = st.builds(
+    Attempt,
+    number=st.integers(1, 1000),
+    node=NAME,
+    start_time=st.none() | INSTANT,
+    end_time=INSTANT,
+    error=st.none() | ERROR,
 )
 INSTANCE = st.builds(
     Instance,
@@ -53,11 +64,13 @@ INSTANCE = st.builds(
     labels=LABELS,
     concurrency=st.none() | st.builds(Concurrency, key=NAME, limit=st.integers(1, 1000)),
     schedule_id=st.none() | NAME,
+    trace_parent=st.none() | NAME,
     node=st.none() | NAME,
     start_time=st.none() | INSTANT,
     finish_time=st.none() | INSTANT,
     result=st.binary(max_size=50),
-    error=st.none() | st.builds(InstanceError, reason=TEXT, message=TEXT),
+    error=st.none() | ERROR,
+    attempts=st.lists(ATTEMPT, max_size=10).map(tuple),
 )
 DUE = st.one_of(
     st.just((None, None)),
@@ -120,6 +133,10 @@ def test_what_a_retry_leaves_out_takes_the_default():
     message = pb.RetryPolicy(max_attempts=5)
     message.min_backoff.SetInParent()
     assert convert.from_retry(message) == RetryPolicy(max_attempts=5)
+
+
+def test_a_jitter_of_zero_is_none():
+    assert convert.from_retry(pb.RetryPolicy(jitter=0)) == RetryPolicy(jitter=0)
 
 
 def test_figures_come_back_as_they_went():

@@ -27,13 +27,14 @@ def rules(path):
 
 
 def inputs():
-    """Every message that is a request or a part of one."""
+    """Every message that is a request or a part of one; what was exported is judged one by one."""
     found, open_ends = [], []
     for service in pb.DESCRIPTOR.services_by_name.values():
         open_ends += [method.input_type for method in service.methods]
     while open_ends:
         message = open_ends.pop()
-        if message not in found and message.file is pb.DESCRIPTOR:
+        is_exported = message.name in {"ExportedInstance", "ExportedSchedule"}
+        if message not in found and message.file is pb.DESCRIPTOR and not is_exported:
             found.append(message)
             open_ends += [field.message_type for field in message.fields if field.message_type]
     return found
@@ -188,6 +189,7 @@ async def test_what_is_just_within_the_limits_is_taken(serve):
         request.retry.multiplier = 100
         request.concurrency.key = "é" * limits.CONCURRENCY_KEY_MAX_LENGTH
         request.concurrency.limit = limits.CONCURRENCY_MAX
+        request.retry.jitter = 1
         created = (await served.instances.CreateInstance(request)).instance
         assert created.parameters == request.parameters
         assert created.labels == request.labels

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from later_core.errors import SettingInvalid
+from later_core.model.tls import ClientTls, ServerTls
 from later_core.settings import load
 
 
@@ -68,6 +69,52 @@ def test_an_address_is_a_host_and_a_port(listen: str) -> None:
 def test_a_short_time_ahead_is_blamed_when_the_recurrence_was_not_set() -> None:
     with pytest.raises(SettingInvalid, match=r"--time-ahead: recurrence \(5m\) must be shorter"):
         load({"time_ahead": "3m"})
+
+
+PEM = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
+
+
+def test_tls_is_off_unless_it_is_asked_for() -> None:
+    assert load().server_tls is None
+    assert load().client_tls is None
+    assert load({"tls": True}).client_tls == ClientTls()
+    assert load({"tls_ca": "ca.pem"}).client_tls == ClientTls(ca="ca.pem")
+    files = {"tls_cert": "a.pem", "tls_key": "a.key", "tls_client_ca": "ca.pem"}
+    assert load(files).server_tls == ServerTls(cert="a.pem", key="a.key", client_ca="ca.pem")
+    assert load(files).client_tls is None
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"tls_cert": "a"}, "--tls-cert: it is of no use without tls_key"),
+        ({"tls_key": "a"}, "--tls-key: it is of no use without tls_cert"),
+        ({"tls_client_cert": "a"}, "--tls-client-cert: it is of no use without tls_client_key"),
+        ({"tls_client_key": "a"}, "--tls-client-key: it is of no use without tls_client_cert"),
+        ({"tls_client_ca": "a"}, "--tls-client-ca: .* only where the server has one"),
+    ],
+)
+def test_half_of_tls_is_refused(given: dict[str, str], complaint: str) -> None:
+    with pytest.raises(SettingInvalid, match=complaint):
+        load(given)
+
+
+def test_a_certificate_is_a_file_or_the_text_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert load({"tls_ca": "~/ca.pem"}).tls_ca == "/home/me/ca.pem"
+    assert load({"tls_ca": PEM}).tls_ca == PEM
+    assert load({"tls_ca": PEM.replace("\n", "\\n")}).tls_ca == PEM
+
+
+def test_the_text_of_a_key_is_shown_nowhere() -> None:
+    key = PEM.replace("CERTIFICATE", "PRIVATE KEY")
+    settings = load({"tls_cert": "a.pem", "tls_key": key})
+    rows = {row.name: row.value for row in settings.describe()}
+    assert (rows["tls_cert"], rows["tls_key"]) == ("a.pem", "********")
+    assert "MA==" not in repr(settings) + repr(settings.server_tls)
+    with pytest.raises(SettingInvalid) as raised:
+        load({"tls_key": key})
+    assert "MA==" not in str(raised.value)
 
 
 def test_a_home_directory_is_filled_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from later_core.model.concurrency import Concurrency
 from later_core.model.duration import format_duration, parse_duration
 from later_core.model.instance import Delivery, NewInstance
 from later_core.model.recurrence.rules import CronRule
-from later_core.model.retry import RetryPolicy
+from later_core.model.retry import NO_RETRY, RetryPolicy
 from later_core.model.schedule import CatchUp, Overlap, ScheduleSpec
 
 
@@ -64,6 +64,7 @@ def extras_of(proposal: Proposal) -> dict[str, Any]:
             "minBackoff": _duration(template.retry.min_backoff),
             "maxBackoff": _duration(template.retry.max_backoff),
             "multiplier": template.retry.multiplier,
+            "jitter": template.retry.jitter,
         },
     }
 
@@ -173,6 +174,7 @@ def _retry(value: Mapping[str, Any] | None, default: RetryPolicy) -> RetryPolicy
         min_backoff=parse_duration(value["minBackoff"]),
         max_backoff=parse_duration(value["maxBackoff"]),
         multiplier=float(value["multiplier"]),
+        jitter=float(value.get("jitter", NO_RETRY.jitter)),
     )
 
 

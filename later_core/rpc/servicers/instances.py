@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from later_core.errors import InvalidRequest, LaterError
@@ -22,6 +23,7 @@ from later_core.rpc.encoded_events import EncodedEvents
 from later_core.rpc.errors import to_status
 from later_core.rpc.pipeline import answer_in_order
 from later_core.rpc.tokens import from_page_token, to_page_token
+from later_core.rpc.trace_context import trace_parent
 from later_core.rpc.v1 import later_pb2 as pb
 from later_core.rpc.v1.later_pb2_grpc import InstanceServiceServicer
 from later_core.rpc.validation import check, prefixed
@@ -48,7 +50,8 @@ class InstanceServicer(InstanceServiceServicer):
     async def CreateInstance(
         self, request: pb.CreateInstanceRequest, context: _Context
     ) -> pb.CreateInstanceResponse:
-        instance = await self._instances.create(from_new_instance(request))
+        new = from_new_instance(request, trace_parent(context))
+        instance = await self._instances.create(new)
         return pb.CreateInstanceResponse(instance=to_instance(instance))
 
     async def BatchCreateInstances(
@@ -56,7 +59,7 @@ class InstanceServicer(InstanceServiceServicer):
     ) -> pb.BatchCreateInstancesResponse:
         response = pb.BatchCreateInstancesResponse()
         size = 0
-        for answer in await self._create_each(request.requests):
+        for answer in await self._create_each(request.requests, trace_parent(context)):
             if isinstance(answer, LaterError):
                 response.results.add(error=to_status(answer, brief=True))
                 continue
@@ -72,7 +75,10 @@ class InstanceServicer(InstanceServiceServicer):
         self, request_iterator: AsyncIterator[pb.StreamCreateInstancesRequest], context: _Context
     ) -> None:
         await answer_in_order(
-            request_iterator, self._create_batch, context.write, in_flight=_BATCHES_IN_FLIGHT
+            request_iterator,
+            partial(self._create_batch, trace_parent(context)),
+            context.write,
+            in_flight=_BATCHES_IN_FLIGHT,
         )
 
     async def GetInstance(
@@ -136,10 +142,11 @@ class InstanceServicer(InstanceServiceServicer):
                     yield response
 
     async def _create_batch(
-        self, request: pb.StreamCreateInstancesRequest
+        self, trace_parent: str | None, request: pb.StreamCreateInstancesRequest
     ) -> pb.StreamCreateInstancesResponse:
         response = pb.StreamCreateInstancesResponse()
-        for index, answer in enumerate(await self._create_each(request.requests)):
+        answers = await self._create_each(request.requests, trace_parent)
+        for index, answer in enumerate(answers):
             if isinstance(answer, LaterError):
                 response.ids.append("")
                 response.failures.add(index=index, error=to_status(answer, brief=True))
@@ -148,7 +155,7 @@ class InstanceServicer(InstanceServiceServicer):
         return response
 
     async def _create_each(
-        self, requests: Sequence[pb.CreateInstanceRequest]
+        self, requests: Sequence[pb.CreateInstanceRequest], trace_parent: str | None
     ) -> Sequence[Instance | LaterError]:
         """Each request answered by its instance or its error: a wrong one fails alone."""
         wanted: list[NewInstance] = []
@@ -156,7 +163,7 @@ class InstanceServicer(InstanceServiceServicer):
         for index, request in enumerate(requests):
             try:
                 check(request)
-                wanted.append(from_new_instance(request))
+                wanted.append(from_new_instance(request, trace_parent))
             except InvalidRequest as error:
                 failures[index] = error
         created = iter(await self._instances.create_many(wanted) if wanted else ())

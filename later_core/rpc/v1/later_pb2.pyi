@@ -181,8 +181,8 @@ EVENT_TYPE_RESYNC: EventType.ValueType  # 4
 
 @typing.final
 class RetryPolicy(message.Message):
-    """How a failed attempt is followed by another. Unset or zero fields take the default; max_backoff must
-    not be shorter than min_backoff.
+    """How a failed attempt is followed by another. Unset or zero fields take the default (a jitter of zero is
+    none); max_backoff must not be shorter than min_backoff.
     """
 
     DESCRIPTOR: descriptor.Descriptor
@@ -191,10 +191,16 @@ class RetryPolicy(message.Message):
     MIN_BACKOFF_FIELD_NUMBER: builtins.int
     MAX_BACKOFF_FIELD_NUMBER: builtins.int
     MULTIPLIER_FIELD_NUMBER: builtins.int
+    JITTER_FIELD_NUMBER: builtins.int
     max_attempts: builtins.int
     """Attempts in all, the first one included. Default 1: no retry."""
     multiplier: builtins.float
     """Each wait is this many times the one before. Default 2."""
+    jitter: builtins.float
+    """The share of each wait that is left to chance, so that what failed together is not tried again
+    together: with 0.1 a wait of 10 s becomes one of 9 to 10 s, never more. It follows from the instance's
+    id and the number of the attempt. 0: none. Default 0.1.
+    """
     @builtins.property
     def min_backoff(self) -> duration_pb2.Duration:
         """Wait after the first failed attempt. Default 1 s."""
@@ -210,12 +216,15 @@ class RetryPolicy(message.Message):
         min_backoff: duration_pb2.Duration | None = ...,
         max_backoff: duration_pb2.Duration | None = ...,
         multiplier: builtins.float = ...,
+        jitter: builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["max_backoff", b"max_backoff", "min_backoff", b"min_backoff"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_jitter", b"_jitter", "jitter", b"jitter", "max_backoff", b"max_backoff", "min_backoff", b"min_backoff"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["max_attempts", b"max_attempts", "max_backoff", b"max_backoff", "min_backoff", b"min_backoff", "multiplier", b"multiplier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_jitter", b"_jitter", "jitter", b"jitter", "max_attempts", b"max_attempts", "max_backoff", b"max_backoff", "min_backoff", b"min_backoff", "multiplier", b"multiplier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__jitter: _TypeAlias = typing.Literal["jitter"]  # noqa: Y015
+    _WhichOneofArgType__jitter: _TypeAlias = typing.Literal["_jitter", b"_jitter"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__jitter) -> _WhichOneofReturnType__jitter | None: ...
 
 @typing.final
 class InstanceError(message.Message):
@@ -240,6 +249,50 @@ class InstanceError(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Attempt(message.Message):
+    """One attempt that has ended."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: builtins.int
+    NODE_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    number: builtins.int
+    """Its number: 1 for the first."""
+    node: builtins.str
+    """The node that claimed it."""
+    @builtins.property
+    def start_time(self) -> timestamp_pb2.Timestamp:
+        """When the task's code began; unset where it never did, or where nobody knows."""
+
+    @builtins.property
+    def end_time(self) -> timestamp_pb2.Timestamp:
+        """When it ended: returned, failed, was aborted, handed back, or taken from a node that died."""
+
+    @builtins.property
+    def error(self) -> InstanceError:
+        """Why it did not succeed; unset if it did. Of its message the first 512 characters. Beside the reasons that
+        stand on an instance: ABORTED, CLAIM_LOST.
+        """
+
+    def __init__(
+        self,
+        *,
+        number: builtins.int = ...,
+        node: builtins.str = ...,
+        start_time: timestamp_pb2.Timestamp | None = ...,
+        end_time: timestamp_pb2.Timestamp | None = ...,
+        error: InstanceError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["end_time", b"end_time", "error", b"error", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["end_time", b"end_time", "error", b"error", "node", b"node", "number", b"number", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,6 +343,8 @@ class Instance(message.Message):
     REVISION_FIELD_NUMBER: builtins.int
     UNCOUNTED_ATTEMPTS_FIELD_NUMBER: builtins.int
     CONCURRENCY_FIELD_NUMBER: builtins.int
+    ATTEMPTS_FIELD_NUMBER: builtins.int
+    TRACE_PARENT_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Unique for ever."""
     task: builtins.str
@@ -313,6 +368,10 @@ class Instance(message.Message):
     uncounted_attempts: builtins.int
     """Attempts that the retry policy does not count: made before the last RetryInstance, given up by
     their node, or lost with it.
+    """
+    trace_parent: builtins.str
+    """The span in which it was created (W3C Trace Context, traceparent): that of the call on a server that
+    traces, else the one that the client sent as metadata. Empty: nobody traced.
     """
     @builtins.property
     def execution_time(self) -> timestamp_pb2.Timestamp:
@@ -356,6 +415,12 @@ class Instance(message.Message):
     def concurrency(self) -> Concurrency:
         """How many that carry the same key may run at once; unset: without limit."""
 
+    @builtins.property
+    def attempts(self) -> containers.RepeatedCompositeFieldContainer[Attempt]:
+        """The last 10 attempts that have ended, in their order, also those before a RetryInstance. Older ones are
+        dropped; attempt counts on.
+        """
+
     def __init__(
         self,
         *,
@@ -380,10 +445,12 @@ class Instance(message.Message):
         revision: builtins.int = ...,
         uncounted_attempts: builtins.int = ...,
         concurrency: Concurrency | None = ...,
+        attempts: abc.Iterable[Attempt] | None = ...,
+        trace_parent: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["concurrency", b"concurrency", "create_time", b"create_time", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "concurrency", b"concurrency", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "attempts", b"attempts", "concurrency", b"concurrency", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "trace_parent", b"trace_parent", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2601,6 +2668,8 @@ class Node(message.Message):
     IS_ASKED_TO_DRAIN_FIELD_NUMBER: builtins.int
     IS_DRAINING_FIELD_NUMBER: builtins.int
     IS_DRAINED_FIELD_NUMBER: builtins.int
+    CLOCK_OFFSET_FIELD_NUMBER: builtins.int
+    HAS_LOCAL_DATABASE_FIELD_NUMBER: builtins.int
     id: builtins.str
     """New at each start of the process."""
     address: builtins.str
@@ -2623,6 +2692,8 @@ class Node(message.Message):
     """Whether it has told the others to take over its share, because it was asked to drain or is stopping."""
     is_drained: builtins.bool
     """Whether it was asked to drain and has done so: it starts nothing more, and nothing runs on it."""
+    has_local_database: builtins.bool
+    """Whether it reaches its database by a socket of its own machine, as an embedded one."""
     @builtins.property
     def tasks(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Names of the tasks it can run, in order."""
@@ -2634,6 +2705,10 @@ class Node(message.Message):
     @builtins.property
     def beat_time(self) -> timestamp_pb2.Timestamp:
         """Its last heartbeat, by the database's clock."""
+
+    @builtins.property
+    def clock_offset(self) -> duration_pb2.Duration:
+        """The wall clock of its machine less the clock of the database; unset: it has not said."""
 
     def __init__(
         self,
@@ -2651,10 +2726,12 @@ class Node(message.Message):
         is_asked_to_drain: builtins.bool = ...,
         is_draining: builtins.bool = ...,
         is_drained: builtins.bool = ...,
+        clock_offset: duration_pb2.Duration | None = ...,
+        has_local_database: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["beat_time", b"beat_time", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["beat_time", b"beat_time", "clock_offset", b"clock_offset", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "beat_time", b"beat_time", "buckets", b"buckets", "id", b"id", "is_alive", b"is_alive", "is_asked_to_drain", b"is_asked_to_drain", "is_drained", b"is_drained", "is_draining", b"is_draining", "running", b"running", "started_at", b"started_at", "tasks", b"tasks", "version", b"version", "window_size", b"window_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "beat_time", b"beat_time", "buckets", b"buckets", "clock_offset", b"clock_offset", "has_local_database", b"has_local_database", "id", b"id", "is_alive", b"is_alive", "is_asked_to_drain", b"is_asked_to_drain", "is_drained", b"is_drained", "is_draining", b"is_draining", "running", b"running", "started_at", b"started_at", "tasks", b"tasks", "version", b"version", "window_size", b"window_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2734,5 +2811,409 @@ class DrainNodeResponse(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["node", b"node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ExportInstancesRequest(message.Message):
+    """Asks for an export."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: builtins.int
+    ONLY_INSTANCES_FIELD_NUMBER: builtins.int
+    resume_token: builtins.str
+    """The resume_token of an earlier export with the same filter, which broke off; empty: begin anew."""
+    only_instances: builtins.bool
+    """Without the schedules."""
+    @builtins.property
+    def filter(self) -> InstanceFilter:
+        """Which instances; unset: all."""
+
+    def __init__(
+        self,
+        *,
+        filter: InstanceFilter | None = ...,
+        resume_token: builtins.str = ...,
+        only_instances: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["filter", b"filter", "only_instances", b"only_instances", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ExportedInstance(message.Message):
+    """An instance as it stood in the database."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    INSTANCE_FIELD_NUMBER: builtins.int
+    FINGERPRINT_FIELD_NUMBER: builtins.int
+    fingerprint: builtins.bytes
+    """Of the content asked for: tells a repeated create from another one."""
+    @builtins.property
+    def instance(self) -> Instance:
+        """As GetInstance would have answered it."""
+
+    def __init__(
+        self,
+        *,
+        instance: Instance | None = ...,
+        fingerprint: builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["instance", b"instance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["fingerprint", b"fingerprint", "instance", b"instance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ExportedSchedule(message.Message):
+    """A schedule as it stood in the database."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: builtins.int
+    FINGERPRINT_FIELD_NUMBER: builtins.int
+    STARTING_FIELD_NUMBER: builtins.int
+    ABORTING_FIELD_NUMBER: builtins.int
+    WATCHED_FROM_FIELD_NUMBER: builtins.int
+    STEP_FIELD_NUMBER: builtins.int
+    fingerprint: builtins.bytes
+    """Of the content first asked for: tells a repeated create from another one."""
+    step: builtins.int
+    """One more at each step of planning."""
+    @builtins.property
+    def schedule(self) -> Schedule:
+        """As GetSchedule would have answered it."""
+
+    @builtins.property
+    def starting(self) -> containers.RepeatedCompositeFieldContainer[timestamp_pb2.Timestamp]:
+        """Nominal times that are decided to run and whose instances may not be stored yet."""
+
+    @builtins.property
+    def aborting(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ids of instances to be aborted before those are stored."""
+
+    @builtins.property
+    def watched_from(self) -> timestamp_pb2.Timestamp:
+        """Instances that FAILED before do not pause it."""
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule | None = ...,
+        fingerprint: builtins.bytes = ...,
+        starting: abc.Iterable[timestamp_pb2.Timestamp] | None = ...,
+        aborting: abc.Iterable[builtins.str] | None = ...,
+        watched_from: timestamp_pb2.Timestamp | None = ...,
+        step: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["schedule", b"schedule", "watched_from", b"watched_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["aborting", b"aborting", "fingerprint", b"fingerprint", "schedule", b"schedule", "starting", b"starting", "step", b"step", "watched_from", b"watched_from"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ExportInstancesResponse(message.Message):
+    """A part of an export; also what a block of a backup file holds. Instances come in order of
+    (execution_time, id), then schedules in order of id.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    INSTANCES_FIELD_NUMBER: builtins.int
+    SCHEDULES_FIELD_NUMBER: builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: builtins.int
+    SNAPSHOT_TIME_FIELD_NUMBER: builtins.int
+    ESTIMATED_INSTANCES_FIELD_NUMBER: builtins.int
+    resume_token: builtins.str
+    """Continues behind this message."""
+    estimated_instances: builtins.int
+    """In the first message after each request: about how many instances there are in all. 0: not known."""
+    @builtins.property
+    def instances(self) -> containers.RepeatedCompositeFieldContainer[ExportedInstance]:
+        """Some instances."""
+
+    @builtins.property
+    def schedules(self) -> containers.RepeatedCompositeFieldContainer[ExportedSchedule]:
+        """Some schedules."""
+
+    @builtins.property
+    def snapshot_time(self) -> timestamp_pb2.Timestamp:
+        """The moment of the export, by the database's clock."""
+
+    def __init__(
+        self,
+        *,
+        instances: abc.Iterable[ExportedInstance] | None = ...,
+        schedules: abc.Iterable[ExportedSchedule] | None = ...,
+        resume_token: builtins.str = ...,
+        snapshot_time: timestamp_pb2.Timestamp | None = ...,
+        estimated_instances: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["snapshot_time", b"snapshot_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["estimated_instances", b"estimated_instances", "instances", b"instances", "resume_token", b"resume_token", "schedules", b"schedules", "snapshot_time", b"snapshot_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ImportInstancesRequest(message.Message):
+    """A batch to import: what a message of an export held, and what to do with it. Checked one by one: a
+    wrong one fails alone.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    INSTANCES_FIELD_NUMBER: builtins.int
+    SCHEDULES_FIELD_NUMBER: builtins.int
+    SNAPSHOT_TIME_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    REPLACE_FIELD_NUMBER: builtins.int
+    ONLY_ENDED_FIELD_NUMBER: builtins.int
+    PAUSE_SCHEDULES_FIELD_NUMBER: builtins.int
+    validate_only: builtins.bool
+    """Store nothing; answer what would be done."""
+    replace: builtins.bool
+    """Where another instance or schedule has the id, or the same one at an earlier revision, put this one
+    in its place, unless it is RUNNING. One that is at the same or a later revision is left alone.
+    """
+    only_ended: builtins.bool
+    """Leave out what has not ended, and the schedules."""
+    pause_schedules: builtins.bool
+    """Store schedules paused."""
+    @builtins.property
+    def instances(self) -> containers.RepeatedCompositeFieldContainer[ExportedInstance]:
+        """Some instances."""
+
+    @builtins.property
+    def schedules(self) -> containers.RepeatedCompositeFieldContainer[ExportedSchedule]:
+        """Some schedules."""
+
+    @builtins.property
+    def snapshot_time(self) -> timestamp_pb2.Timestamp:
+        """The moment of the export: when the nodes of RUNNING instances count as dead."""
+
+    def __init__(
+        self,
+        *,
+        instances: abc.Iterable[ExportedInstance] | None = ...,
+        schedules: abc.Iterable[ExportedSchedule] | None = ...,
+        snapshot_time: timestamp_pb2.Timestamp | None = ...,
+        validate_only: builtins.bool = ...,
+        replace: builtins.bool = ...,
+        only_ended: builtins.bool = ...,
+        pause_schedules: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["snapshot_time", b"snapshot_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["instances", b"instances", "only_ended", b"only_ended", "pause_schedules", b"pause_schedules", "replace", b"replace", "schedules", b"schedules", "snapshot_time", b"snapshot_time", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ImportInstancesResponse(message.Message):
+    """What became of one batch."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class Counts(message.Message):
+        """How many of a kind."""
+
+        DESCRIPTOR: descriptor.Descriptor
+
+        IMPORTED_FIELD_NUMBER: builtins.int
+        EXISTING_FIELD_NUMBER: builtins.int
+        REPLACED_FIELD_NUMBER: builtins.int
+        LEFT_OUT_FIELD_NUMBER: builtins.int
+        RECOVERED_FIELD_NUMBER: builtins.int
+        imported: builtins.int
+        """Stored (or would be)."""
+        existing: builtins.int
+        """There already, at the same revision or a later one."""
+        replaced: builtins.int
+        """Put in the place of others (or would be)."""
+        left_out: builtins.int
+        """Left out, as asked."""
+        recovered: builtins.int
+        """Among the instances imported or replaced, those that were RUNNING."""
+        def __init__(
+            self,
+            *,
+            imported: builtins.int = ...,
+            existing: builtins.int = ...,
+            replaced: builtins.int = ...,
+            left_out: builtins.int = ...,
+            recovered: builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["existing", b"existing", "imported", b"imported", "left_out", b"left_out", "recovered", b"recovered", "replaced", b"replaced"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @typing.final
+    class Failure(message.Message):
+        """One that was not stored."""
+
+        DESCRIPTOR: descriptor.Descriptor
+
+        ID_FIELD_NUMBER: builtins.int
+        IS_SCHEDULE_FIELD_NUMBER: builtins.int
+        ERROR_FIELD_NUMBER: builtins.int
+        id: builtins.str
+        """Its id."""
+        is_schedule: builtins.bool
+        """Whether it is a schedule."""
+        @builtins.property
+        def error(self) -> status_pb2.Status:
+            """ALREADY_EXISTS: another one has this id, or the same one at an earlier revision.
+            INVALID_ARGUMENT: it could never have been.
+            """
+
+        def __init__(
+            self,
+            *,
+            id: builtins.str = ...,
+            is_schedule: builtins.bool = ...,
+            error: status_pb2.Status | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = typing.Literal["error", b"error"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["error", b"error", "id", b"id", "is_schedule", b"is_schedule"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    INSTANCES_FIELD_NUMBER: builtins.int
+    SCHEDULES_FIELD_NUMBER: builtins.int
+    FAILURES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def instances(self) -> ImportInstancesResponse.Counts:
+        """Of the instances."""
+
+    @builtins.property
+    def schedules(self) -> ImportInstancesResponse.Counts:
+        """Of the schedules."""
+
+    @builtins.property
+    def failures(self) -> containers.RepeatedCompositeFieldContainer[ImportInstancesResponse.Failure]:
+        """Those that were not stored."""
+
+    def __init__(
+        self,
+        *,
+        instances: ImportInstancesResponse.Counts | None = ...,
+        schedules: ImportInstancesResponse.Counts | None = ...,
+        failures: abc.Iterable[ImportInstancesResponse.Failure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["instances", b"instances", "schedules", b"schedules"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["failures", b"failures", "instances", b"instances", "schedules", b"schedules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BackupBlock(message.Message):
+    """What a backup file holds: a series of gzip members (RFC 1952), and in each of them one block after
+    its length as a varint. A header, parts, a trailer.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: builtins.int
+    PART_FIELD_NUMBER: builtins.int
+    TRAILER_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def header(self) -> BackupHeader:
+        """The first block."""
+
+    @builtins.property
+    def part(self) -> ExportInstancesResponse:
+        """As the server sent it."""
+
+    @builtins.property
+    def trailer(self) -> BackupTrailer:
+        """The last block. Without it the file is not whole."""
+
+    def __init__(
+        self,
+        *,
+        header: BackupHeader | None = ...,
+        part: ExportInstancesResponse | None = ...,
+        trailer: BackupTrailer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["content", b"content", "header", b"header", "part", b"part", "trailer", b"trailer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["content", b"content", "header", b"header", "part", b"part", "trailer", b"trailer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_content: _TypeAlias = typing.Literal["header", "part", "trailer"]  # noqa: Y015
+    _WhichOneofArgType_content: _TypeAlias = typing.Literal["content", b"content"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
+
+@typing.final
+class BackupHeader(message.Message):
+    """How a backup file begins."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: builtins.int
+    LATER_VERSION_FIELD_NUMBER: builtins.int
+    REQUEST_FIELD_NUMBER: builtins.int
+    version: builtins.int
+    """Of the form of the file: 1. Readers refuse a newer one."""
+    later_version: builtins.str
+    """The version of later-core that wrote it."""
+    @builtins.property
+    def request(self) -> ExportInstancesRequest:
+        """What was asked for."""
+
+    def __init__(
+        self,
+        *,
+        version: builtins.int = ...,
+        later_version: builtins.str = ...,
+        request: ExportInstancesRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["later_version", b"later_version", "request", b"request", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BackupTrailer(message.Message):
+    """How a backup file ends."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PARTS_FIELD_NUMBER: builtins.int
+    INSTANCES_FIELD_NUMBER: builtins.int
+    SCHEDULES_FIELD_NUMBER: builtins.int
+    SHA256_FIELD_NUMBER: builtins.int
+    parts: builtins.int
+    """How many parts there are."""
+    instances: builtins.int
+    """How many instances they hold."""
+    schedules: builtins.int
+    """How many schedules they hold."""
+    sha256: builtins.bytes
+    """Of every byte of the file before this block."""
+    def __init__(
+        self,
+        *,
+        parts: builtins.int = ...,
+        instances: builtins.int = ...,
+        schedules: builtins.int = ...,
+        sha256: builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["instances", b"instances", "parts", b"parts", "schedules", b"schedules", "sha256", b"sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -1082,6 +1082,16 @@ class AdminServiceStub:
                 request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.DrainNodeRequest.SerializeToString,
                 response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.DrainNodeResponse.FromString,
                 _registered_method=True)
+        self.ExportInstances = channel.unary_stream(
+                '/later.v1.AdminService/ExportInstances',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ExportInstancesRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ExportInstancesResponse.FromString,
+                _registered_method=True)
+        self.ImportInstances = channel.stream_stream(
+                '/later.v1.AdminService/ImportInstances',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ImportInstancesRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ImportInstancesResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -1113,6 +1123,25 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportInstances(self, request, context):
+        """Streams instances, then all schedules, as they were at one moment, while the service goes on.
+        Every message carries a resume_token: who gives it back continues at that same moment, as long as
+        the database remembers it (five minutes, unless it is told otherwise). DATA_LOSS with reason
+        SNAPSHOT_LOST: it no longer does; begin anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportInstances(self, request_iterator, context):
+        """Stores what was exported, as it was: batches in, one answer a batch out, in order. A repeated
+        import changes nothing. What was RUNNING becomes what it would after the death of its node at the
+        moment of the export; what is PENDING and overdue is started soon.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1130,6 +1159,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.DrainNode,
                     request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.DrainNodeRequest.FromString,
                     response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.DrainNodeResponse.SerializeToString,
+            ),
+            'ExportInstances': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportInstances,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ExportInstancesRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ExportInstancesResponse.SerializeToString,
+            ),
+            'ImportInstances': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportInstances,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ImportInstancesRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ImportInstancesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1214,6 +1253,60 @@ class AdminService:
             '/later.v1.AdminService/DrainNode',
             later__core_dot_rpc_dot_v1_dot_later__pb2.DrainNodeRequest.SerializeToString,
             later__core_dot_rpc_dot_v1_dot_later__pb2.DrainNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportInstances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/later.v1.AdminService/ExportInstances',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ExportInstancesRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ExportInstancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportInstances(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/later.v1.AdminService/ImportInstances',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ImportInstancesRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ImportInstancesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -425,6 +425,17 @@ class AdminServiceStub:
     drained. It goes on answering requests until it is stopped. Asking again changes nothing.
     NOT_FOUND: no living node has this id.
     """
+    ExportInstances: grpc.UnaryStreamMultiCallable[later_pb2.ExportInstancesRequest, later_pb2.ExportInstancesResponse]
+    """Streams instances, then all schedules, as they were at one moment, while the service goes on.
+    Every message carries a resume_token: who gives it back continues at that same moment, as long as
+    the database remembers it (five minutes, unless it is told otherwise). DATA_LOSS with reason
+    SNAPSHOT_LOST: it no longer does; begin anew.
+    """
+    ImportInstances: grpc.StreamStreamMultiCallable[later_pb2.ImportInstancesRequest, later_pb2.ImportInstancesResponse]
+    """Stores what was exported, as it was: batches in, one answer a batch out, in order. A repeated
+    import changes nothing. What was RUNNING becomes what it would after the death of its node at the
+    moment of the export; what is PENDING and overdue is started soon.
+    """
 
 @typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -442,6 +453,17 @@ class AdminServiceAsyncStub(AdminServiceStub):
     grace, and to hand back the rest to the others. Answers at once; ListNodes says when it has
     drained. It goes on answering requests until it is stopped. Asking again changes nothing.
     NOT_FOUND: no living node has this id.
+    """
+    ExportInstances: aio.UnaryStreamMultiCallable[later_pb2.ExportInstancesRequest, later_pb2.ExportInstancesResponse]  # type: ignore[assignment]
+    """Streams instances, then all schedules, as they were at one moment, while the service goes on.
+    Every message carries a resume_token: who gives it back continues at that same moment, as long as
+    the database remembers it (five minutes, unless it is told otherwise). DATA_LOSS with reason
+    SNAPSHOT_LOST: it no longer does; begin anew.
+    """
+    ImportInstances: aio.StreamStreamMultiCallable[later_pb2.ImportInstancesRequest, later_pb2.ImportInstancesResponse]  # type: ignore[assignment]
+    """Stores what was exported, as it was: batches in, one answer a batch out, in order. A repeated
+    import changes nothing. What was RUNNING becomes what it would after the death of its node at the
+    moment of the export; what is PENDING and overdue is started soon.
     """
 
 class AdminServiceServicer(metaclass=abc_1.ABCMeta):
@@ -475,6 +497,29 @@ class AdminServiceServicer(metaclass=abc_1.ABCMeta):
         grace, and to hand back the rest to the others. Answers at once; ListNodes says when it has
         drained. It goes on answering requests until it is stopped. Asking again changes nothing.
         NOT_FOUND: no living node has this id.
+        """
+
+    @abc_1.abstractmethod
+    def ExportInstances(
+        self,
+        request: later_pb2.ExportInstancesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[abc.Iterator[later_pb2.ExportInstancesResponse], abc.AsyncIterator[later_pb2.ExportInstancesResponse]]:
+        """Streams instances, then all schedules, as they were at one moment, while the service goes on.
+        Every message carries a resume_token: who gives it back continues at that same moment, as long as
+        the database remembers it (five minutes, unless it is told otherwise). DATA_LOSS with reason
+        SNAPSHOT_LOST: it no longer does; begin anew.
+        """
+
+    @abc_1.abstractmethod
+    def ImportInstances(
+        self,
+        request_iterator: _MaybeAsyncIterator[later_pb2.ImportInstancesRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[abc.Iterator[later_pb2.ImportInstancesResponse], abc.AsyncIterator[later_pb2.ImportInstancesResponse]]:
+        """Stores what was exported, as it was: batches in, one answer a batch out, in order. A repeated
+        import changes nothing. What was RUNNING becomes what it would after the death of its node at the
+        moment of the export; what is PENDING and overdue is started soon.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

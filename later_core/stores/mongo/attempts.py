@@ -16,11 +16,15 @@ from typing import Any
 
 from pymongo import UpdateMany
 
+from later_core.model.attempts import shortened
+from later_core.model.instance import Attempt
 from later_core.model.instant import round_up, to_millis
 from later_core.model.outcome import Ending
+from later_core.model.state import State
 from later_core.stores.mongo import cursor
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import error_field, result_field
+from later_core.stores.mongo.histories import appended, attempt_document
 
 #: Members of one update. The server finds the one of a document by comparing ids one by one, so
 #: that larger groups cost more, and smaller ones make more updates; 50 to 250 were measured alike.
@@ -70,11 +74,12 @@ async def started(
 
 
 def _groups(endings: Iterable[tuple[Ending, bytes]]) -> Iterator[list[tuple[Ending, bytes]]]:
-    """Endings of one node and attempt number, as many as one update carries."""
-    groups: dict[tuple[str, int], list[tuple[Ending, bytes]]] = defaultdict(list)
-    weights: dict[tuple[str, int], int] = defaultdict(int)
+    """Endings of one node and attempt number, as many as one update carries. Those that are followed by
+    another attempt go by themselves: they alone write the history."""
+    groups: dict[tuple[str, int, bool], list[tuple[Ending, bytes]]] = defaultdict(list)
+    weights: dict[tuple[str, int, bool], int] = defaultdict(int)
     for ending, digest in endings:
-        key = (ending.node, ending.attempt)
+        key = (ending.node, ending.attempt, ending.state is State.PENDING)
         weight = len(ending.result) + 1024
         if len(groups[key]) >= _GROUP_SIZE or weights[key] + weight > _GROUP_BYTES:
             yield groups.pop(key)
@@ -87,19 +92,13 @@ def _groups(endings: Iterable[tuple[Ending, bytes]]) -> Iterator[list[tuple[Endi
 def _ending_update(group: list[tuple[Ending, bytes]]) -> UpdateMany:
     ids = [ending.id for ending, _ in group]
     contents = [_content(ending, digest) for ending, digest in group]
+    changes = [_own(ids, contents), {"revision": {"$add": ["$revision", 1]}}]
+    if group[0][0].state is State.PENDING:
+        ended = [attempt_document(_attempt(ending)) for ending, _ in group]
+        changes.append({"attempts": appended([_own(ids, ended)])})
     return UpdateMany(
         _owned(ids, group[0][0].node, group[0][0].attempt),
-        [
-            {
-                "$replaceWith": {
-                    "$mergeObjects": [
-                        "$$ROOT",
-                        _own(ids, contents),
-                        {"revision": {"$add": ["$revision", 1]}},
-                    ]
-                }
-            }
-        ],
+        [{"$replaceWith": {"$mergeObjects": ["$$ROOT", *changes]}}],
         hint="_id_",
     )
 
@@ -149,14 +148,25 @@ def _content(ending: Ending, digest: bytes) -> Document:
     return content
 
 
+def _attempt(ending: Ending) -> Attempt:
+    error = ending.attempt_error
+    return Attempt(
+        number=ending.attempt,
+        node=ending.node,
+        start_time=ending.start_time,
+        end_time=ending.end_time,
+        error=error and shortened(error),
+    )
+
+
 def _digest(ending: Ending) -> bytes:
     """A mark that equal endings share and no others."""
-    times = (ending.start_time, ending.finish_time, ending.execution_time)
-    start, finish, execution = (None if time is None else to_millis(time) for time in times)
+    times = (ending.start_time, ending.end_time, ending.execution_time)
+    start, end, execution = (None if time is None else to_millis(time) for time in times)
     error = ending.error and (ending.error.reason, ending.error.message)
     content = (
         f"{ending.node!r} {ending.attempt} {ending.uncounted_attempts} {ending.state.value}"
-        f" {start} {finish} {execution} {error!r} "
+        f" {start} {end} {execution} {error!r} "
     )
     return hashlib.blake2b(content.encode() + ending.result, digest_size=_DIGEST_BYTES).digest()
 

@@ -8,7 +8,6 @@ condition holds again: then the update is tried anew.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from pymongo import ReturnDocument
@@ -26,7 +25,7 @@ from later_core.model.instance import Instance
 from later_core.model.instant import round_up
 from later_core.model.state import FINAL_STATES, State
 from later_core.ports.store import Aborted
-from later_core.stores.mongo import listing
+from later_core.stores.mongo import histories, listing
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import readable
 
@@ -59,15 +58,14 @@ async def abort(connection: Connection, id: str) -> Aborted:
         ],
         lambda found: InstanceEnded(id, found.state) if found.state.is_final else None,
     )
-    after = _instance(document)
     # One update changed just these fields, and kept what the state was.
-    before = replace(
-        after,
-        state=State(document["aborted_at"]),
-        finish_time=None,
-        revision=after.revision - 1,
-    )
-    return Aborted(before, after)
+    before = {
+        **document,
+        "state": document["aborted_at"],
+        "finish_time": None,
+        "revision": document["revision"] - 1,
+    }
+    return Aborted(_instance(before), _instance(document))
 
 
 async def reschedule(
@@ -103,6 +101,7 @@ async def retry(connection: Connection, id: str, execution_time: datetime) -> In
                     "execution_time": round_up(execution_time),
                     "uncounted_attempts": "$attempt",
                     "revision": _NEXT_REVISION,
+                    "attempts": histories.with_last_of_ended(),
                 }
             },
             {"$unset": ["finish_time", "start_time", "result", "error", "node", "claim"]},

@@ -16,10 +16,11 @@ from datetime import datetime
 import structlog
 
 from later_core.errors import StoreUnavailable
+from later_core.model.attempts import CLAIM_LOST
 from later_core.model.instance import Instance
 from later_core.model.state import State
 from later_core.ports.clock import Clock
-from later_core.stores.mongo import cursor, queries
+from later_core.stores.mongo import cursor, histories, queries
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import readable_ones
 
@@ -119,7 +120,11 @@ def _as_claimed(instance: Instance) -> Instance:
     """
     if instance.state is State.ABORTED:
         return replace(
-            instance, state=State.RUNNING, finish_time=None, revision=instance.revision - 1
+            instance,
+            state=State.RUNNING,
+            finish_time=None,
+            revision=instance.revision - 1,
+            attempts=tuple(one for one in instance.attempts if one.number < instance.attempt),
         )
     return instance
 
@@ -158,11 +163,22 @@ async def reclaim(
                     {"$or": attempts},
                 ]
             },
-            {
-                "$set": {"state": "PENDING", "taken": token},
-                "$inc": {"revision": 1, "uncounted_attempts": 1},
-                "$unset": {"claim": ""},
-            },
+            [
+                {
+                    "$set": {
+                        "state": "PENDING",
+                        "taken": token,
+                        "revision": {"$add": ["$revision", 1]},
+                        "uncounted_attempts": {
+                            "$add": [{"$ifNull": ["$uncounted_attempts", 0]}, 1]
+                        },
+                        "attempts": histories.appended(
+                            histories.of_running(end_time="$$NOW", error=CLAIM_LOST)
+                        ),
+                    }
+                },
+                {"$unset": "claim"},
+            ],
             hint="_id_",
         )
     return await marked(connection, strays, {"taken": token})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import ReadPreference
 from pymongo.errors import ConfigurationError, InvalidName
+from pymongo.monitoring import CommandListener
 
 from later_core.errors import SettingInvalid
 from later_core.stores.mongo.errors import in_our_words
@@ -114,8 +115,8 @@ class Connection:
         return reply
 
 
-def connect(uri: str, database: str) -> Connection:
-    """Make the client; it reaches out only at its first call.
+def connect(uri: str, database: str, *, listeners: Sequence[CommandListener] = ()) -> Connection:
+    """Make the client; it reaches out only at its first call. Listeners are told of each command.
 
     Raises:
         SettingInvalid: not a URI of MongoDB, or not a name that a database can have. The words of
@@ -123,7 +124,7 @@ def connect(uri: str, database: str) -> Connection:
 
     """
     try:
-        client: Client = AsyncIOMotorClient(uri, **_OPTIONS)
+        client: Client = AsyncIOMotorClient(uri, event_listeners=listeners, **_OPTIONS)
     except (ConfigurationError, ValueError, TypeError) as error:
         raise SettingInvalid(
             "mongodb_uri",

@@ -28,6 +28,7 @@ from later_core.model.instant import round_up
 from later_core.model.retry import NO_RETRY, RetryPolicy
 from later_core.model.state import State
 from later_core.stores.mongo.connection import Document
+from later_core.stores.mongo.histories import attempt_document, attempts_of
 
 logger = structlog.get_logger(__name__)
 
@@ -82,6 +83,8 @@ def _policies(i: Instance) -> Document:
         fields["concurrency"] = concurrency_document(i.concurrency)
     if i.schedule_id is not None:
         fields["schedule_id"] = i.schedule_id
+    if i.trace_parent is not None:
+        fields["trace_parent"] = i.trace_parent
     return fields
 
 
@@ -100,6 +103,8 @@ def _course(i: Instance) -> Document:
         fields["result"] = result_field(i.result)
     if i.error is not None:
         fields["error"] = error_field(i.error)
+    if i.attempts:
+        fields["attempts"] = [attempt_document(attempt) for attempt in i.attempts]
     return fields
 
 
@@ -115,6 +120,7 @@ def retry_document(retry: RetryPolicy) -> Document:
         "min_backoff": retry.min_backoff // _MICROSECOND,
         "max_backoff": retry.max_backoff // _MICROSECOND,
         "multiplier": retry.multiplier,
+        "jitter": retry.jitter,
     }
 
 
@@ -164,12 +170,18 @@ def to_instance(document: Document) -> Instance:
             labels=_labels(labels) if (labels := get("labels")) else NO_LABELS,
             concurrency=None if (most := get("concurrency")) is None else concurrency_of(most),
             schedule_id=_optional(get("schedule_id"), str),
+            trace_parent=_optional(get("trace_parent"), str),
             fingerprint=_checked(get("fingerprint") or b"", bytes),
             node=_optional(get("node"), str),
             start_time=None if (start := get("start_time")) is None else _instant(start),
             finish_time=None if (finish := get("finish_time")) is None else _instant(finish),
             result=_checked(get("result") or b"", bytes),
             error=None if (error := get("error")) is None else _error(error),
+            attempts=(
+                attempts_of(document, instant=_instant, error_of=_error)
+                if get("attempts") or get("finish_time") is not None
+                else ()
+            ),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as wrong:
         raise UnreadableRecord(f"{type(wrong).__name__}: {wrong}") from wrong
@@ -226,6 +238,8 @@ def retry_of(value: Any) -> RetryPolicy:
         min_backoff=timedelta(microseconds=_checked(value["min_backoff"], int)),
         max_backoff=timedelta(microseconds=_checked(value["max_backoff"], int)),
         multiplier=float(value["multiplier"]),
+        # Written before there was jitter: it is still retried as it was promised then.
+        jitter=float(value.get("jitter", 0.0)),
     )
 
 

@@ -16,6 +16,7 @@ nothing that has not ended, whatever the age.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -35,7 +36,8 @@ _DEAD_NODES_KEPT = timedelta(days=30)
 #: The server keeps it as a 32-bit number of seconds.
 _LONGEST = 2**31 - 1
 
-_POST_IMAGES: Document = {"changeStreamPreAndPostImages": {"enabled": True}}
+#: An option of the collection of instances: a change comes with the record as it was after it.
+POST_IMAGES: Document = {"changeStreamPreAndPostImages": {"enabled": True}}
 
 _DUE = IndexModel(
     [("state", 1), ("execution_time", 1), ("_id", 1), ("task", 1), ("bucket", 1)], name=DUE_INDEX
@@ -57,6 +59,17 @@ _LOOK = IndexModel(
     name=LOOK_INDEX,
     partialFilterExpression={"look_time": {"$exists": True}},
 )
+
+
+#: The keys of each index that must be there, by collection and name.
+NEEDED: Mapping[str, Mapping[str, Sequence[tuple[str, int]]]] = {
+    "instances": {
+        **{index.document["name"]: [*index.document["key"].items()] for index in (_DUE, _SCHEDULE)},
+        RETENTION_INDEX: [("execution_time", 1)],
+    },
+    "schedules": {LOOK_INDEX: [*_LOOK.document["key"].items()]},
+    "nodes": {"dead": [("dead_time", 1)]},
+}
 
 
 async def prepare(connection: Connection, *, retention: timedelta) -> None:
@@ -99,12 +112,12 @@ async def prepare(connection: Connection, *, retention: timedelta) -> None:
 
 async def _prepare_instances(connection: Connection) -> None:
     try:
-        await connection.command({"create": "instances", **_POST_IMAGES})
+        await connection.command({"create": "instances", **POST_IMAGES})
     except OperationFailure as error:
         if code_of(error) != NAMESPACE_EXISTS:
             raise
         # From a restored dump, say, which knows nothing of the option.
-        await connection.command({"collMod": "instances", **_POST_IMAGES})
+        await connection.command({"collMod": "instances", **POST_IMAGES})
 
 
 async def _prepare_expiry(

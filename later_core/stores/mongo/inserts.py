@@ -27,11 +27,11 @@ async def insert(connection: Connection, instances: Sequence[Instance]) -> Seque
     for _ in range(_ROUNDS):
         if not left:
             return [answers[index] for index in range(len(documents))]
-        taken = {left[at] for at in await _insert_many(connection, [documents[i] for i in left])}
+        taken = {left[at] for at in await insert_each(connection, [documents[i] for i in left])}
         for index in left:
             if index not in taken:
                 answers[index] = Inserted(_as_stored(instances[index], documents[index]), True)
-        stored = await _stored(connection, sorted({instances[index].id for index in taken}))
+        stored = await stored_by_id(connection, sorted({instances[index].id for index in taken}))
         for index in taken:
             answer = _compare(instances[index], stored)
             if answer is not None:
@@ -42,7 +42,7 @@ async def insert(connection: Connection, instances: Sequence[Instance]) -> Seque
     return [answers[index] for index in range(len(documents))]
 
 
-async def _insert_many(connection: Connection, documents: list[Document]) -> Sequence[int]:
+async def insert_each(connection: Connection, documents: list[Document]) -> Sequence[int]:
     """Insert them, each by itself; the places of those whose id is taken."""
     with connection.call():
         try:
@@ -57,7 +57,8 @@ async def _insert_many(connection: Connection, documents: list[Document]) -> Seq
     return []
 
 
-async def _stored(connection: Connection, ids: Sequence[str]) -> Mapping[str, Document]:
+async def stored_by_id(connection: Connection, ids: Sequence[str]) -> Mapping[str, Document]:
+    """The documents of those of these ids that there are."""
     if not ids:
         return {}
     found: dict[str, Document] = {}

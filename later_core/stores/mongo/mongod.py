@@ -49,6 +49,8 @@ def _arguments(binary: Path, directory: DataDirectory) -> list[str]:
         "--quiet",
         "--oplogSize=1024",  # MB; the history that a subscriber can resume from
         "--wiredTigerCacheSizeGB=0.25",  # the least that it takes
+        # How long a moment can be read at: what a slow export of millions takes, and some.
+        "--setParameter=minSnapshotHistoryWindowInSeconds=900",
         "--setParameter=diagnosticDataCollectionEnabled=false",
         # Without other members there is nobody to wait for.
         "--setParameter=shutdownTimeoutMillisForSignaledShutdown=0",

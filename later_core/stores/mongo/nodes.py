@@ -12,7 +12,7 @@ from later_core.errors import NodeNotFound, StoreUnavailable
 from later_core.model.node import Node, NodeStatus
 from later_core.stores.mongo import cursor
 from later_core.stores.mongo.connection import Connection, Document
-from later_core.stores.mongo.documents import to_instant
+from later_core.stores.mongo.documents import duration_field, to_instant
 
 #: Beats of one new node that met each other, before the caller is asked to come back.
 _ROUNDS = 3
@@ -46,6 +46,8 @@ async def beat(connection: Connection, node: Node, *, lease: timedelta) -> datet
         "running": node.running,
         "is_draining": node.is_draining,
         "is_drained": node.is_drained,
+        "clock_offset": duration_field(node.clock_offset),
+        "has_local_database": node.has_local_database,
     }
     update = [
         {
@@ -120,6 +122,7 @@ async def living(connection: Connection) -> frozenset[str]:
 
 def _status(record: Document) -> NodeStatus:
     # Another version may have written it: what is missing is as if it had not been said.
+    offset = record.get("clock_offset")
     return NodeStatus(
         node=Node(
             id=str(record["_id"]),
@@ -131,6 +134,8 @@ def _status(record: Document) -> NodeStatus:
             running=int(record.get("running", 0)),
             is_draining=bool(record.get("is_draining", False)),
             is_drained=bool(record.get("is_drained", False)),
+            clock_offset=None if offset is None else timedelta(microseconds=int(offset)),
+            has_local_database=bool(record.get("has_local_database", False)),
         ),
         beat_time=to_instant(record["beat_time"]),
         is_alive=record.get("state") == "ALIVE",

@@ -16,6 +16,7 @@ from later_core.errors import ResumeTokenInvalid
 from later_core.stores.mongo.connection import Document
 
 _FORM = re.compile(r"82([0-9A-F]{8})([0-9A-F]{8})((?:[0-9A-F]{2})*)")
+_MOMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})")
 
 
 def of_token(token: Document) -> str:
@@ -26,6 +27,24 @@ def of_token(token: Document) -> str:
 def just_behind(moment: Timestamp) -> str:
     """The position behind everything up to this cluster time, and before everything later."""
     return f"82{moment.time:08X}{moment.inc + 1:08X}"
+
+
+def of_moment(moment: Timestamp) -> str:
+    """A moment as text, to be read at again."""
+    return f"{moment.time:08X}{moment.inc:08X}"
+
+
+def to_moment(text: str) -> Timestamp:
+    """The moment in it.
+
+    Raises:
+        ResumeTokenInvalid: not a moment of this store.
+
+    """
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        raise ResumeTokenInvalid
+    return Timestamp(int(match[1], 16), int(match[2], 16))
 
 
 def time_of(position: str) -> Timestamp:

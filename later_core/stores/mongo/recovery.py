@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from later_core.model.instance import Instance, InstanceError
+from later_core.model.attempts import NODE_LOST
+from later_core.model.instance import Instance
 from later_core.model.state import State
-from later_core.stores.mongo import claims, cursor, nodes, queries
+from later_core.stores.mongo import claims, cursor, histories, nodes, queries
 from later_core.stores.mongo.connection import SCAN_SECONDS, Connection, Document
 from later_core.stores.mongo.documents import error_field
-
-NODE_LOST = InstanceError(
-    reason="NODE_LOST", message="the node that ran this attempt died before it ended"
-)
 
 
 async def recover(connection: Connection, *, limit: int) -> Sequence[Instance]:
@@ -57,6 +54,7 @@ async def _take(connection: Connection, lost: dict[str, str | None], token: str)
     """Compare and set: still RUNNING, and by one of the nodes that are lost."""
     at_most_once = {"$eq": ["$delivery", "AT_MOST_ONCE"]}
 
+    ended = histories.of_running(end_time="$$NOW", error=NODE_LOST)
     one_more = {"$add": [{"$ifNull": ["$uncounted_attempts", 0]}, 1]}
 
     def either(failed: object, pending: object) -> Document:
@@ -78,6 +76,7 @@ async def _take(connection: Connection, lost: dict[str, str | None], token: str)
                         "uncounted_attempts": either("$uncounted_attempts", one_more),
                         "finish_time": either("$$NOW", None),
                         "error": {"$literal": error_field(NODE_LOST)},
+                        "attempts": either("$attempts", histories.appended(ended)),
                         "revision": {"$add": ["$revision", 1]},
                         "taken": token,
                     }

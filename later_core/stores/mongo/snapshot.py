@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from bson import Timestamp
 from pymongo.errors import PyMongoError
 
-from later_core.errors import HistoryLost, StoreUnavailable
+from later_core.errors import HistoryLost, ResumeTokenInvalid, StoreUnavailable
 from later_core.model.instance import Instance
-from later_core.model.limits import PAGE_MAX_SIZE
-from later_core.model.query import Filter
+from later_core.model.limits import PAGE_MAX_SIZE, RESPONSE_MAX_BYTES
+from later_core.model.query import Filter, PageKey
+from later_core.model.schedule import Schedule
 from later_core.ports.clock import Clock
 from later_core.ports.store import Snapshot
 from later_core.stores.mongo import cursor, positions, queries
@@ -25,39 +27,72 @@ from later_core.stores.mongo.connection import SCAN_SECONDS, Connection, Documen
 from later_core.stores.mongo.cursor import Batch
 from later_core.stores.mongo.errors import snapshot_error
 from later_core.stores.mongo.listing import PageBuilder
+from later_core.stores.mongo.schedule_documents import readable_schedules
 
 #: Indexes made a moment ago keep the server from choosing one; it is asked again this often.
 _ROUNDS = 20
 _PAUSE_SECONDS = 0.1
 
+#: How many schedules are read at once.
+_SCHEDULES = 100
+
 
 @asynccontextmanager
-async def snapshot(connection: Connection, clock: Clock, filter: Filter) -> AsyncIterator[Snapshot]:
+async def snapshot(
+    connection: Connection,
+    clock: Clock,
+    filter: Filter,
+    *,
+    moment: str | None,
+    after: PageKey | None,
+) -> AsyncIterator[Snapshot]:
     """As ``Store.snapshot`` promises it. The first page is read here, and settles the moment."""
+    start = PageBuilder(PAGE_MAX_SIZE, (after.execution_time, after.id) if after else None, [])
+    if moment is not None:
+        known = await _checked(connection, positions.to_moment(moment))
+        first = await _read(connection, filter, start, moment=known)
+        yield _MongoSnapshot(connection, filter, start, first, known)
+        return
     for _ in range(_ROUNDS):
         try:
-            first = await _read(connection, filter, None, moment=None)
+            first = await _read(connection, filter, start, moment=None)
+            chosen = first.details["atClusterTime"]
+            await _read_schedules(connection, None, moment=chosen, limit=1)
         except HistoryLost:
             await clock.sleep(_PAUSE_SECONDS)
         else:
-            yield _MongoSnapshot(connection, filter, first, first.details["atClusterTime"])
+            yield _MongoSnapshot(connection, filter, start, first, chosen)
             return
     raise StoreUnavailable("the server offers no moment to read at")
 
 
 class _MongoSnapshot(Snapshot):
     def __init__(
-        self, connection: Connection, filter: Filter, first: Batch, moment: Timestamp
+        self,
+        connection: Connection,
+        filter: Filter,
+        start: PageBuilder,
+        first: Batch,
+        moment: Timestamp,
     ) -> None:
         self.position = positions.just_behind(moment)
+        self.moment = positions.of_moment(moment)
+        self.time = moment.as_datetime()
         self._connection = connection
         self._filter = filter
+        self._start = start
         self._first = first
         self._moment = moment
 
+    async def estimate(self) -> int:
+        with self._connection.call():
+            # Without a condition it is answered from what the server knows of the collection.
+            reply = await self._connection.command({"count": "instances"})
+        return int(reply["n"])
+
     async def pages(self) -> AsyncIterator[Sequence[Instance]]:
         batch = self._first
-        page = PageBuilder(PAGE_MAX_SIZE, None, [])
+        page = self._start
         while True:
             documents = deque(batch.documents)
             while page.offer(documents):
@@ -69,9 +104,65 @@ class _MongoSnapshot(Snapshot):
         if page.instances:
             yield page.instances
 
+    async def schedules(self, *, after: str | None = None) -> AsyncIterator[Sequence[Schedule]]:
+        while True:
+            batch = await _read_schedules(
+                self._connection, after, moment=self._moment, limit=_SCHEDULES
+            )
+            page: list[Schedule] = []
+            weight = 0
+            for document in batch.documents:
+                if weight >= RESPONSE_MAX_BYTES:
+                    yield page
+                    page, weight = [], 0
+                for schedule in readable_schedules([document]):
+                    page.append(schedule)
+                    weight += len(schedule.spec.template.parameters)
+            if page:
+                yield page
+            if len(batch.documents) < _SCHEDULES and not batch.cursor:
+                return
+            after = batch.documents[-1]["_id"]
+
+
+async def _checked(connection: Connection, moment: Timestamp) -> Timestamp:
+    """The moment, which must have been: the server takes another one for a mistake of ours."""
+    with connection.call():
+        reply = await connection.admin({"hello": 1})
+    if not moment.time or moment > reply["operationTime"]:
+        raise ResumeTokenInvalid
+    return moment
+
 
 async def _read(
-    connection: Connection, filter: Filter, page: PageBuilder | None, *, moment: Timestamp | None
+    connection: Connection, filter: Filter, page: PageBuilder, *, moment: Timestamp | None
+) -> Batch:
+    return await _find(
+        connection,
+        "instances",
+        queries.matching(filter, after=page.place),
+        moment,
+        limit=PAGE_MAX_SIZE,
+        sort=queries.IN_ORDER,
+        hint=queries.DUE_INDEX,
+    )
+
+
+async def _read_schedules(
+    connection: Connection, after: str | None, *, moment: Timestamp, limit: int
+) -> Batch:
+    query: Document = {"_id": {"$gte": ""} if after is None else {"$gt": after}}
+    return await _find(
+        connection, "schedules", query, moment, limit=limit, sort={"_id": 1}, hint="_id_"
+    )
+
+
+async def _find(
+    connection: Connection,
+    collection: str,
+    query: Document,
+    moment: Timestamp | None,
+    **options: Any,
 ) -> Batch:
     read_concern: Document = {"level": "snapshot"}
     if moment is not None:
@@ -79,13 +170,7 @@ async def _read(
     try:
         with connection.deadline(SCAN_SECONDS):
             return await cursor.find(
-                connection,
-                "instances",
-                queries.matching(filter, after=page.place if page else None),
-                limit=PAGE_MAX_SIZE,
-                read_concern=read_concern,
-                sort=queries.IN_ORDER,
-                hint=queries.DUE_INDEX,
+                connection, collection, query, read_concern=read_concern, **options
             )
     except PyMongoError as error:
         raise snapshot_error(error) from error

@@ -14,7 +14,9 @@ from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.model.rate import Permits, RateLimit
+from later_core.model.transfer import Restored
 from later_core.ports.clock import Clock
+from later_core.ports.observer import Observer
 from later_core.ports.store import Aborted, InsertResult, Snapshot, Store
 from later_core.stores.mongo import (
     attempts,
@@ -30,6 +32,7 @@ from later_core.stores.mongo import (
     permits,
     recovery,
     requirements,
+    restoring,
 )
 from later_core.stores.mongo import (
     slots as held_slots,
@@ -37,24 +40,39 @@ from later_core.stores.mongo import (
 from later_core.stores.mongo.connection import Connection, connect
 from later_core.stores.mongo.schedules import MongoSchedules
 from later_core.stores.mongo.snapshot import snapshot
+from later_core.stores.mongo.stopwatch import Stopwatch
+
+#: A URI whose first host is the path of a socket.
+_BY_SOCKET = "mongodb://%2F"
 
 
 class MongoStore(MongoSchedules, Store):
     """All of it in one database. No call takes longer than about ten seconds, however far away the
     database is; reads that may have to walk far take up to thirty.
 
-    ``clock`` measures pauses on this machine; instants that decide are the database's.
+    ``clock`` measures pauses on this machine; instants that decide are the database's. The observer,
+    if any, is told how long each command took.
     """
 
-    def __init__(self, *, uri: str, database: str, retention: timedelta, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        uri: str,
+        database: str,
+        retention: timedelta,
+        clock: Clock,
+        observer: Observer | None = None,
+    ) -> None:
         self._uri = uri
+        self.is_local = uri.startswith(_BY_SOCKET)
         self._database = database
         self._retention = retention
         self._clock = clock
+        self._listeners = () if observer is None else (Stopwatch(observer),)
         self._opened: Connection | None = None
 
     async def open(self) -> None:
-        connection = connect(self._uri, self._database)
+        connection = connect(self._uri, self._database, listeners=self._listeners)
         try:
             await requirements.check_server(connection, self._clock)
             await requirements.check_schema(connection)
@@ -199,8 +217,19 @@ class MongoStore(MongoSchedules, Store):
     def news(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
         return feed.news(self._connection, position)
 
-    def snapshot(self, filter: Filter) -> AbstractAsyncContextManager[Snapshot]:
-        return snapshot(self._connection, self._clock, filter)
+    def snapshot(
+        self, filter: Filter, *, moment: str | None = None, after: PageKey | None = None
+    ) -> AbstractAsyncContextManager[Snapshot]:
+        return snapshot(self._connection, self._clock, filter, moment=moment, after=after)
+
+    # -- transfer ----------------------------------------------------------------------------
+
+    async def restore(
+        self, instances: Sequence[Instance], *, replace: bool, validate_only: bool
+    ) -> Sequence[Restored]:
+        return await restoring.restore(
+            self._connection, instances, may_replace=replace, validate_only=validate_only
+        )
 
     @property
     def _connection(self) -> Connection:

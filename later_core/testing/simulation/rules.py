@@ -7,7 +7,9 @@ from datetime import timedelta
 
 from later_core.model.event import EventType
 from later_core.model.instance import Delivery, Instance
+from later_core.model.limits import ATTEMPTS_KEPT
 from later_core.model.planning import instance_id
+from later_core.model.retry import draw
 from later_core.model.schedule import Overlap
 from later_core.model.state import State, is_lawful
 from later_core.testing.simulation.behaviour import result_of
@@ -43,6 +45,7 @@ class Rules:
             self._violated("each change raises the revision by one", after)
         if after.state is not before.state and not is_lawful(before.state, after.state):
             self._violated(f"no way leads from {before.state} to {after.state}", after)
+        self._told(before, after)
         match before.state, after.state:
             case State.PENDING, State.RUNNING:
                 self._claimed(before, after)
@@ -54,6 +57,26 @@ class Rules:
                 self._only_if_asked("reschedule", after)
             case ((State.SUCCEEDED | State.FAILED | State.ABORTED), State.PENDING):
                 self._only_if_asked("retry", after)
+
+    def _told(self, before: Instance, after: Instance) -> None:
+        """The history of attempts grows by the one that ended, and changes with nothing else."""
+        if before.state is not State.RUNNING or after.state is State.RUNNING:
+            if after.attempts != before.attempts:
+                self._violated("the history of attempts changes when one ends", after)
+            return
+        *earlier, last = after.attempts or (None,)
+        if last is None or tuple(earlier) != before.attempts[-ATTEMPTS_KEPT + 1 :]:
+            self._violated("an attempt that ended stands in the history", after)
+            return
+        if (last.number, last.node) != (before.attempt, before.node):
+            self._violated("the history tells of another attempt", after)
+        if (last.error is None) is not (after.state is State.SUCCEEDED):
+            self._violated("the history tells of another end", after)
+        ended = self.ledger.attempts.get((before.id, before.attempt))
+        if last.start_time is not None and (
+            ended is None or abs(last.start_time - ended.began_at) > self._lease
+        ):
+            self._violated("the history tells of another beginning", after)
 
     def _created(self, after: Instance, type: EventType) -> None:
         new = (State.PENDING, 0, 1, EventType.CREATED)
@@ -134,7 +157,8 @@ class Rules:
         if allowed is not (after.state is State.PENDING):
             self._violated("retried or given up against its policy", after)
         if after.state is State.PENDING and attempt is not None and attempt.ended_at is not None:
-            earliest = attempt.ended_at + before.retry.backoff(before.counted_attempts)
+            drawn = draw(before.id, before.attempt)
+            earliest = attempt.ended_at + before.retry.backoff(before.counted_attempts, drawn)
             # The node's idea of the store's time may be a little behind it, never ahead.
             if after.execution_time > self.ledger.now() + before.retry.max_backoff * 2:
                 self._violated("the backoff is too long", after)

@@ -145,7 +145,9 @@ class _Seeding:
                 max_attempts=rng.randint(1, 4),
                 min_backoff=timedelta(seconds=self._uniform(0.1, 1.0)),
                 max_backoff=timedelta(seconds=2),
-                multiplier=rng.choice((1.0, 2.0)),
+                multiplier=(multiplier := rng.choice((1.0, 2.0))),
+                # Any wait up to the backoff where that stays the same, and a little less where it grows.
+                jitter=1.0 if multiplier == 1.0 else 0.1,
             ),
             timeout=timedelta(seconds=self._uniform(0.2, 1.5)) if rng.random() < 0.15 else None,
             start_deadline=timedelta(seconds=self._uniform(0.2, 2)) if rng.random() < 0.1 else None,

@@ -8,6 +8,7 @@ pytest.register_assert_rewrite(
         f"{__name__}.{room}"
         for room in (
             "admission",
+            "attempts",
             "creating",
             "ending",
             "history",
@@ -20,6 +21,7 @@ pytest.register_assert_rewrite(
             "starting",
             "steering",
             "steps",
+            "transferring",
         )
     )
 )

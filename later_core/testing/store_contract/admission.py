@@ -84,7 +84,7 @@ class AdmissionContract:
             attempt=running.attempt,
             state=State.PENDING,
             start_time=now,
-            finish_time=None,
+            end_time=now,
             execution_time=now,
         )
         assert await store.finish([ending]) == [True]

@@ -12,6 +12,7 @@ from later_core.ports.store import Store
 from later_core.testing.builders import (
     BROKEN,
     a_node,
+    an_attempt,
     an_instance,
     failed,
     failed_for_now,
@@ -66,6 +67,7 @@ class EndingContract:
             start_time=now,
             finish_time=now,
             result=b"\x00out",
+            attempts=(an_attempt(start_time=now, end_time=now),),
         )
 
     async def test_a_failure_is_written_with_its_error(self, store: Store) -> None:
@@ -79,6 +81,7 @@ class EndingContract:
             start_time=now,
             finish_time=now,
             error=BROKEN,
+            attempts=(an_attempt(start_time=now, end_time=now, error=BROKEN),),
         )
         assert await all_due(store, until=now + HOUR) == []
 
@@ -94,6 +97,7 @@ class EndingContract:
             start_time=now,
             execution_time=now + SECOND,
             error=BROKEN,
+            attempts=(an_attempt(start_time=now, end_time=now, error=BROKEN),),
         )
         assert await all_due(store, until=now) == []
         assert [entry.id for entry in await all_due(store, until=now + SECOND)] == ["one"]

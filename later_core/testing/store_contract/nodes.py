@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 
 from later_core.errors import NodeNotFound
+from later_core.model.attempts import CLAIM_LOST
 from later_core.model.instance import Delivery, Instance
 from later_core.model.state import State
 from later_core.ports.store import Store
-from later_core.testing.builders import a_node, an_instance, succeeded
+from later_core.testing.builders import a_node, an_attempt, an_instance, succeeded
 from later_core.testing.store_contract.steps import (
     HOUR,
     NODE,
@@ -55,6 +56,8 @@ class NodesContract:
             running=3,
             is_draining=True,
             is_drained=True,
+            clock_offset=timedelta(milliseconds=-42),
+            has_local_database=True,
         )
         idle = a_node(OTHER_NODE)
         times = [await store.beat(node, lease=HOUR) for node in (busy, idle)]
@@ -122,6 +125,7 @@ class NodesContract:
             execution_time=taken.execution_time,
             error=taken.error,
             uncounted_attempts=1,
+            attempts=(an_attempt(end_time=taken.execution_time, error=taken.error),),
         )
         assert await store.get("one") == taken
         [again] = await claim(store, "one", node=OTHER_NODE)
@@ -144,6 +148,7 @@ class NodesContract:
             revision=3,
             finish_time=failed.finish_time,
             error=failed.error,
+            attempts=(an_attempt(end_time=failed.finish_time, error=failed.error),),
         )
         assert await store.get("one") == failed
         assert list(await store.claim(["one"], node=NODE, until=begin + HOUR)) == []
@@ -230,11 +235,21 @@ class NodesContract:
         await store.beat(a_node(NODE), lease=HOUR)
         known, lost, older = await run(store, "known", "lost", "older")
         [foreign] = await run(store, "foreign", node=OTHER_NODE)
+        begin = await moment_of(store)
         # Another attempt of the same instance is not the one that is running.
         handed_back = await store.reclaim(NODE, {("known", 1), ("older", 2)})
         by_id = {instance.id: instance for instance in handed_back}
+        ends = {id: instance.attempts[-1].end_time for id, instance in by_id.items()}
+        now = await moment_of(store)
+        assert all(begin <= end <= now for end in ends.values())
         assert by_id == {
-            instance.id: replace(instance, state=State.PENDING, revision=3, uncounted_attempts=1)
+            instance.id: replace(
+                instance,
+                state=State.PENDING,
+                revision=3,
+                uncounted_attempts=1,
+                attempts=(an_attempt(end_time=ends[instance.id], error=CLAIM_LOST),),
+            )
             for instance in (lost, older)
         }
         for instance in (known, foreign, *by_id.values()):

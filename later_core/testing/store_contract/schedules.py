@@ -42,6 +42,7 @@ def a_full_spec(now: datetime) -> ScheduleSpec:
                 min_backoff=timedelta(milliseconds=1500),
                 max_backoff=timedelta(days=2),
                 multiplier=1.5,
+                jitter=0.25,
             ),
             timeout=timedelta(milliseconds=250),
             start_deadline=timedelta(hours=3),

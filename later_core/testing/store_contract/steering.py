@@ -14,11 +14,18 @@ from later_core.errors import (
     LaterError,
     RevisionMismatch,
 )
+from later_core.model.attempts import ABORTED
 from later_core.model.instance import Instance
 from later_core.model.retry import RetryPolicy
 from later_core.model.state import State
 from later_core.ports.store import Aborted, Store
-from later_core.testing.builders import an_instance, failed, failed_for_now, succeeded
+from later_core.testing.builders import (
+    an_attempt,
+    an_instance,
+    failed,
+    failed_for_now,
+    succeeded,
+)
 from later_core.testing.store_contract.steps import (
     HOUR,
     NODE,
@@ -75,7 +82,11 @@ class SteeringContract:
         answer = await store.abort("one")
         assert answer.before == running
         assert answer.after == replace(
-            running, state=State.ABORTED, revision=3, finish_time=answer.after.finish_time
+            running,
+            state=State.ABORTED,
+            revision=3,
+            finish_time=answer.after.finish_time,
+            attempts=(an_attempt(end_time=answer.after.finish_time, error=ABORTED),),
         )
         assert await store.finish([succeeded(running, at=await moment_of(store))]) == [False]
         assert await store.get("one") == answer.after

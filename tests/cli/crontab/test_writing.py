@@ -101,6 +101,7 @@ TEMPLATES = st.builds(
         RetryPolicy,
         max_attempts=st.integers(1, 1000),
         multiplier=st.floats(1, 100),
+        jitter=st.floats(0, 1),
         min_backoff=st.integers(0, 10**6).map(lambda n: timedelta(milliseconds=n)),
     ),
 )

@@ -127,6 +127,18 @@ async def test_claims_and_ends_examine_no_record_but_their_own(
         assert 0 < keys <= (2 * count + 1) * commands_of_step, step
 
 
+async def test_an_only_attempt_that_succeeds_adds_nothing_to_its_record(
+    store: MongoStore, commands: Commands, raw: Raw, now: datetime
+) -> None:
+    sent = await sent_by_each_step(store, commands, now, count=2)
+    assert "attempts" not in str(sent["finish"])
+    for record in raw["instances"].find():
+        assert "attempts" not in record
+        shown = await store.get(record["_id"])
+        assert shown is not None
+        assert [attempt.number for attempt in shown.attempts] == [1]
+
+
 async def test_a_pull_reads_the_index_alone_and_no_entry_too_many(
     store: MongoStore, commands: Commands, raw: Raw, now: datetime
 ) -> None:

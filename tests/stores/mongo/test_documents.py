@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.database import Database
 
+from later_core.model.attempts import shortened, with_end
 from later_core.model.concurrency import Concurrency
-from later_core.model.instance import Delivery, Instance, InstanceError
+from later_core.model.instance import Attempt, Delivery, Instance, InstanceError
 from later_core.model.instant import from_millis
 from later_core.model.limits import LABEL_KEY_MAX_LENGTH, MAX_ATTEMPTS
 from later_core.model.query import Filter
@@ -52,7 +54,29 @@ retries = st.builds(
     min_backoff=durations,
     max_backoff=durations,
     multiplier=st.floats(1, 100),
+    jitter=st.floats(0, 1),
 )
+ended_attempts = st.builds(
+    Attempt,
+    number=st.integers(1, MAX_ATTEMPTS),
+    node=names,
+    start_time=st.none() | instants,
+    end_time=instants,
+    error=st.none() | errors.map(shortened),
+)
+
+
+def consistent(instance: Instance) -> Instance:
+    """What has ended by an attempt has that one as the last of its history."""
+    by_attempt = instance.state in (State.SUCCEEDED, State.FAILED)
+    if not by_attempt or instance.finish_time is None:
+        return instance
+    error = instance.error if instance.state is State.FAILED else None
+    return replace(
+        instance, attempts=with_end(instance, end_time=instance.finish_time, error=error)
+    )
+
+
 instances = st.builds(
     Instance,
     id=names,
@@ -70,13 +94,15 @@ instances = st.builds(
     labels=st.dictionaries(names, text, max_size=5),
     concurrency=st.none() | st.builds(Concurrency, key=names, limit=st.integers(1, 1000)),
     schedule_id=st.none() | names,
+    trace_parent=st.none() | names,
     fingerprint=st.binary(min_size=16, max_size=32),
     node=st.none() | names,
     start_time=st.none() | instants,
     finish_time=st.none() | instants,
     result=st.binary(max_size=100),
     error=st.none() | errors,
-)
+    attempts=st.lists(ended_attempts, max_size=10).map(tuple),
+).map(consistent)
 
 
 def stored(document: dict[str, Any]) -> dict[str, Any]:

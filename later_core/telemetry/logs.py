@@ -1,4 +1,4 @@
-"""What the server says about itself: log lines for people on a terminal, JSON lines elsewhere."""
+"""Log lines: for people on a terminal, JSON elsewhere."""
 
 from __future__ import annotations
 

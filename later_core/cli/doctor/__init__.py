@@ -1,0 +1,1 @@
+"""``later doctor``: look at a deployment, and say what to mend."""

@@ -1,0 +1,67 @@
+"""How the values of settings are written, and what they become."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from later_core.model.duration import parse_duration
+from later_core.model.rate import RateLimit, parse_rates
+from later_core.model.tls import is_pem
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _host_and_port(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not colon or not re.fullmatch(r"\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+", host):
+        raise ValueError(f"{value!r} is not host:port; write 127.0.0.1:9081 or [::]:9081")
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError(f"{port!r} is not a port; it goes from 0 to 65535")
+    return value
+
+
+def _mongodb_uri(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("not a MongoDB URI; it begins with mongodb:// or mongodb+srv://")
+    return value
+
+
+def _database(value: str) -> str:
+    if not re.fullmatch(r"[^/\\. \"$*<>:|?\0]{1,63}", value) or value in {
+        "admin",
+        "local",
+        "config",
+    }:
+        raise ValueError(f"{value!r} cannot name a database; write a word such as later")
+    return value
+
+
+def _pem(value: str) -> str:
+    # In a variable or a unit file line ends are often written as \\n.
+    return value.replace("\\n", "\n") if is_pem(value) else str(Path(value).expanduser())
+
+
+def _rates(value: object) -> object:
+    return MappingProxyType(parse_rates(value)) if isinstance(value, str) else value
+
+
+#: Rates by task; None lifts the limit that a task declares.
+RateLimits = Annotated[Mapping[str, RateLimit | None], BeforeValidator(_rates)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Address = Annotated[str, AfterValidator(_host_and_port)]
+Directory = Annotated[Path, AfterValidator(Path.expanduser)]
+#: The path of a PEM file, or the PEM text itself.
+Pem = Annotated[str, AfterValidator(_pem)]
+MongodbUri = Annotated[SecretStr, AfterValidator(_mongodb_uri)]
+Database = Annotated[str, AfterValidator(_database)]
