@@ -18,17 +18,17 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Self
 
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance
-from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.model.schedule import Schedule
 from later_core.model.transfer import Restored
 from later_core.ports.admission import AdmissionStore
+from later_core.ports.nodes import NodeStore
 from later_core.ports.schedules import ScheduleStore
 
 
@@ -91,11 +91,11 @@ class Snapshot(ABC):
         """
 
 
-class Store(ScheduleStore, AdmissionStore):
+class Store(ScheduleStore, AdmissionStore, NodeStore):
     """The database of one Later. An async context manager: entering connects and prepares.
 
-    What it promises of schedules stands in ``later_core.ports.schedules``, of slots in
-    ``later_core.ports.admission``.
+    What it promises of schedules stands in ``later_core.ports.schedules``, of slots and permits in
+    ``later_core.ports.admission``, of nodes in ``later_core.ports.nodes``.
     """
 
     #: Whether it is reached by a socket of this machine, so that no node elsewhere can share it.
@@ -253,32 +253,6 @@ class Store(ScheduleStore, AdmissionStore):
         """
 
     # -- nodes -------------------------------------------------------------------------------
-
-    @abstractmethod
-    async def beat(self, node: Node, *, lease: timedelta) -> datetime | None:
-        """Renew (or begin) the node's lease by the database's clock; answers the database's now.
-
-        None: the lease had run out and another node has declared this one dead; it must stop
-        starting work, and live on only under a new id.
-        """
-
-    @abstractmethod
-    async def leave(self, node: str) -> None:
-        """Forget a node that has stopped in order."""
-
-    @abstractmethod
-    async def nodes(self) -> Sequence[NodeStatus]:
-        """Every node that beats or has lately been declared dead, in order of id."""
-
-    @abstractmethod
-    async def ask_to_drain(self, node: str) -> NodeStatus:
-        """Leave word for a living node to drain; it reads that with its next heartbeat.
-
-        Asking again changes nothing.
-
-        Raises:
-            NodeNotFound: no living node has this id.
-        """
 
     @abstractmethod
     async def recover(self, *, limit: int) -> Sequence[Instance]:

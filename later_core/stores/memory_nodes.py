@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from later_core.errors import NodeNotFound
 from later_core.model.node import Node, NodeStatus
+from later_core.ports.nodes import NodeStore
 
 
 @dataclass(slots=True)
@@ -23,7 +24,7 @@ class _Lease:
         return not self.status.is_alive
 
 
-class MemoryNodes:
+class MemoryNodes(NodeStore):
     """A part of ``MemoryStore``: who lives, by the clock of the store."""
 
     def __init__(self) -> None:

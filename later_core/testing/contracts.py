@@ -36,7 +36,7 @@ class StoreContract(
     SnapshotsContract,
     TransferringContract,
 ):
-    """Every promise of ``later_core.ports.store``, ``ports.schedules`` and ``ports.admission``.
+    """Every promise of ``later_core.ports``: of ``store``, ``schedules``, ``admission`` and ``nodes``.
 
     Subclass it as ``Test…`` with two fixtures.
 
