@@ -147,6 +147,7 @@ def instance_details(instance: Instance, now: datetime) -> Iterable[tuple[str, s
         spell(instance.start_deadline.total_seconds()) if instance.start_deadline else "",
     )
     yield "delivery", instance.delivery.value
+    yield "priority", str(instance.priority or "")
     yield "labels", ", ".join(f"{key}={value}" for key, value in sorted(instance.labels.items()))
     yield "schedule", instance.schedule_id or ""
     yield "node", instance.node or ""

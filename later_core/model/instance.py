@@ -67,6 +67,7 @@ class NewInstance:
     start_deadline: timedelta | None = None
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
+    priority: int = 0
     trace_parent: str | None = None
 
 
@@ -76,6 +77,7 @@ class Instance:
 
     What never changes: ``id``, ``task``, ``parameters``, ``retry``, ``timeout`` (of one attempt),
     ``start_deadline`` (how long after the execution time a start is still useful), ``delivery``,
+    ``priority`` (0 to ``PRIORITY_MAX``: of what is due and cannot all be claimed, the higher first),
     ``labels``, ``schedule_id``, ``fingerprint`` (of the content asked for, tells a repeated create
     from another one), ``trace_parent`` (the span in which it was created) and ``create_time``.
 
@@ -111,6 +113,7 @@ class Instance:
     result: bytes = b""
     error: InstanceError | None = None
     attempts: tuple[Attempt, ...] = ()
+    priority: int = 0
 
     @property
     def counted_attempts(self) -> int:

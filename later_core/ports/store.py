@@ -213,6 +213,23 @@ class Store(ScheduleStore):
         """
 
     @abstractmethod
+    async def raised(
+        self,
+        *,
+        tasks: Collection[str],
+        buckets: Collection[int] | None = None,
+        since: datetime | None,
+        until: datetime,
+        after: DueEntry | None,
+        limit: int,
+    ) -> Sequence[DueEntry]:
+        """As ``due``, of those alone that have a priority above 0: the highest first, those of one priority
+        in order of (due_ms, id), each with its ``priority``.
+
+        Where there are none it costs next to nothing, and instances of priority 0 pay nothing for it.
+        """
+
+    @abstractmethod
     async def claim(self, ids: Sequence[str], *, node: str, until: datetime) -> Sequence[Instance]:
         """PENDING -> RUNNING by this node, for those of the ids that are PENDING and due by ``until``.
 

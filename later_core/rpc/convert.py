@@ -70,6 +70,7 @@ def fill_instance(message: pb.Instance, instance: Instance) -> None:
     message.revision = instance.revision
     message.uncounted_attempts = instance.uncounted_attempts
     message.trace_parent = instance.trace_parent or ""
+    message.priority = instance.priority
     if instance.timeout is not None:
         message.timeout.CopyFrom(to_duration(instance.timeout))
     if instance.start_deadline is not None:
@@ -115,6 +116,7 @@ def from_instance(message: pb.Instance) -> Instance:
         result=message.result,
         error=from_error(message),
         attempts=from_attempts(message),
+        priority=message.priority,
     )
 
 
@@ -132,6 +134,7 @@ def fill_template(message: WithTemplate, new: NewInstance) -> None:
     message.parameters = new.parameters
     message.delivery = _TO_DELIVERY[new.delivery]
     message.labels.update(new.labels)
+    message.priority = new.priority
     if new.retry is not NO_RETRY:
         message.retry.CopyFrom(to_retry(new.retry))
     if new.timeout is not None:
@@ -182,6 +185,7 @@ def from_template(
         ),
         delivery=_FROM_DELIVERY[message.delivery],
         labels=dict(message.labels) if message.labels else NO_LABELS,
+        priority=message.priority,
     )
 
 

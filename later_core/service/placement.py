@@ -27,6 +27,7 @@ def place(request: NewInstance, *, now: datetime) -> Instance:
         delivery=request.delivery,
         labels=request.labels,
         trace_parent=request.trace_parent,
+        priority=request.priority,
         fingerprint=fingerprint(request) if request.id else b"",
     )
 
@@ -67,4 +68,6 @@ def fingerprint(request: NewInstance) -> bytes:
     )
     digest = hashlib.blake2b(repr(content).encode(), digest_size=16)
     digest.update(request.parameters)
+    if request.priority:
+        digest.update(f" priority {request.priority}".encode())
     return digest.digest()

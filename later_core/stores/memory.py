@@ -151,6 +151,33 @@ class MemoryStore(MemorySchedules, Store):
                 entries.append(DueEntry(due_ms, id, task))
         return entries
 
+    async def raised(
+        self,
+        *,
+        tasks: Collection[str],
+        buckets: Collection[int] | None = None,
+        since: datetime | None,
+        until: datetime,
+        after: DueEntry | None,
+        limit: int,
+    ) -> Sequence[DueEntry]:
+        await self._yield()
+        first = to_millis(round_up(since)) if since else None
+        found = sorted(
+            (-self._instances[id].priority, due_ms, id)
+            for due_ms, id in self._pending
+            if self._instances[id].priority
+            and self._instances[id].task in tasks
+            and (buckets is None or bucket_of(id) in buckets)
+            and (first is None or due_ms >= first)
+            and due_ms <= to_millis(until)
+        )
+        start = bisect_right(found, (-after.priority, after.due_ms, after.id)) if after else 0
+        return [
+            DueEntry(due_ms, id, self._instances[id].task, -rank)
+            for rank, due_ms, id in found[start : start + limit]
+        ]
+
     async def claim(self, ids: Sequence[str], *, node: str, until: datetime) -> Sequence[Instance]:
         await self._yield()
         return [

@@ -51,7 +51,7 @@ def test_create_takes_every_field(ask, id: str):
         "--at", "2500-01-01T00:00:00Z", "--label", "team=blue", "--label", "who=me=you",
         "--timeout", "5s", "--start-deadline", "1d", "--max-attempts", "3", "--min-backoff", "2s",
         "--max-backoff", "1m", "--multiplier", "3", "--retry-jitter", "0.5",
-        "--delivery", "at-most-once", "--json",
+        "--delivery", "at-most-once", "--priority", "7", "--json",
     )  # fmt: skip
     (record,) = said.records
     assert record["executionTime"] == "2500-01-01T00:00:00Z"
@@ -63,6 +63,7 @@ def test_create_takes_every_field(ask, id: str):
         "jitter": 0.5,
     }  # fmt: skip
     assert record["delivery"] == "DELIVERY_AT_MOST_ONCE"
+    assert record["priority"] == 7
     assert "grüße" in ask("get", id).out
 
 

@@ -77,6 +77,7 @@ CREATE = [
     *rows("timeout", TOO_SHORT_SPANS),
     *rows("start_deadline", TOO_SHORT_SPANS),
     *rows("delivery", [3, -1, 2**31 - 1]),
+    *rows("priority", [-1, 101, 2**31 - 1, -(2**31)]),
     *rows("labels", [{f"k{n}": "" for n in range(33)}]),
     *rows("labels", [{"": "x"}], 'labels[""]'),
     *rows("labels", [{"k" * 64: "x"}], f'labels["{"k" * 64}"]'),

@@ -69,6 +69,7 @@ INSTANCE = st.builds(
     result=st.binary(max_size=50),
     error=st.none() | ERROR,
     attempts=st.lists(ATTEMPT, max_size=10).map(tuple),
+    priority=st.integers(0, 100),
 )
 DUE = st.one_of(
     st.just((None, None)),
@@ -98,6 +99,7 @@ def test_an_instance_comes_back_as_it_went(instance):
         start_deadline=st.none() | SPAN,
         delivery=st.sampled_from(Delivery),
         labels=LABELS,
+        priority=st.integers(0, 100),
     ),
 )
 def test_a_new_instance_comes_back_as_it_went_and_keeps_the_rules(due, new):

@@ -74,6 +74,7 @@ TEMPLATE = st.builds(
     start_deadline=st.none() | MILLIS,
     delivery=st.sampled_from(Delivery),
     labels=LABELS,
+    priority=st.integers(0, 100),
 )
 SPEC = st.builds(
     lambda bounds, **fields: ScheduleSpec(start_time=bounds[0], end_time=bounds[1], **fields),

@@ -186,6 +186,7 @@ async def test_what_is_just_within_the_limits_is_taken(serve):
         request.retry.max_attempts = limits.MAX_ATTEMPTS
         request.retry.multiplier = 100
         request.retry.jitter = 1
+        request.priority = limits.PRIORITY_MAX
         created = (await served.instances.CreateInstance(request)).instance
         assert created.parameters == request.parameters
         assert created.labels == request.labels

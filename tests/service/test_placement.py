@@ -66,6 +66,7 @@ def test_the_same_content_at_another_moment_has_the_same_fingerprint():
         {"start_deadline": timedelta(seconds=1)},
         {"delivery": Delivery.AT_MOST_ONCE},
         {"labels": {"a": "b"}},
+        {"priority": 1},
     ],
     ids="+".join,
 )

@@ -57,6 +57,7 @@ def extras_of(proposal: Proposal) -> dict[str, Any]:
         "timeout": _duration(template.timeout),
         "startDeadline": _duration(template.start_deadline),
         "delivery": template.delivery.value,
+        "priority": template.priority,
         "retry": {
             "maxAttempts": template.retry.max_attempts,
             "minBackoff": _duration(template.retry.min_backoff),
@@ -146,6 +147,7 @@ def _template(template: NewInstance, extras: _Extras) -> NewInstance:
         timeout=extras.duration("timeout", template.timeout),
         start_deadline=extras.duration("startDeadline", template.start_deadline),
         delivery=Delivery(extras.get("delivery", str, template.delivery)),
+        priority=extras.get("priority", int, template.priority),
         retry=_retry(extras.get("retry", dict, None), template.retry),
     )
 

@@ -126,6 +126,7 @@ def _spec_details(spec: ScheduleSpec) -> Iterable[tuple[str, str | Text]]:
     yield "timeout", _span(template.timeout)
     yield "start deadline", _span(template.start_deadline)
     yield "delivery", template.delivery.value
+    yield "priority", str(template.priority or "")
     yield "labels", ", ".join(f"{key}={value}" for key, value in sorted(template.labels.items()))
 
 

@@ -78,6 +78,8 @@ def _policies(i: Instance) -> Document:
         fields["delivery"] = i.delivery.value
     if i.labels:
         fields["labels"] = [label_of(key, value) for key, value in i.labels.items()]
+    if i.priority:
+        fields["priority"] = i.priority
     if i.schedule_id is not None:
         fields["schedule_id"] = i.schedule_id
     if i.trace_parent is not None:
@@ -155,6 +157,7 @@ def to_instance(document: Document) -> Instance:
             start_deadline=None if (late := get("start_deadline")) is None else _duration(late),
             delivery=_DELIVERIES[get("delivery") or "AT_LEAST_ONCE"],
             labels=_labels(labels) if (labels := get("labels")) else NO_LABELS,
+            priority=_whole(get("priority") or 0),
             schedule_id=_optional(get("schedule_id"), str),
             trace_parent=_optional(get("trace_parent"), str),
             fingerprint=_checked(get("fingerprint") or b"", bytes),

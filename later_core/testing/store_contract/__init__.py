@@ -15,6 +15,7 @@ pytest.register_assert_rewrite(
             "news",
             "nodes",
             "planning",
+            "raised",
             "schedules",
             "snapshots",
             "starting",

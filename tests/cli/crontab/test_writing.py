@@ -95,6 +95,7 @@ TEMPLATES = st.builds(
     timeout=DURATIONS,
     start_deadline=DURATIONS,
     delivery=st.sampled_from(Delivery),
+    priority=st.integers(0, 100),
     retry=st.builds(
         RetryPolicy,
         max_attempts=st.integers(1, 1000),
