@@ -5,6 +5,7 @@ from later_core.model.instance import Instance, InstanceError
 from later_core.model.state import State
 from later_core.plugin.context import Context
 from later_core.plugin.hookspecs import hookimpl
+from later_core.plugin.parameters import parse_parameters
 from later_core.plugin.setting import PluginSetting
 from later_core.plugin.task import Task, TaskError
 
@@ -19,4 +20,5 @@ __all__ = [
     "Task",
     "TaskError",
     "hookimpl",
+    "parse_parameters",
 ]

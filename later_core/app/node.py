@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 import uuid_utils
@@ -64,6 +64,12 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 
+class EventWatcher(Protocol):
+    """Sees every event, and whether it is this node's among all that see it."""
+
+    def __call__(self, event: Event, *, is_mine: bool) -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunningNode:
     """What the walls of a node need of it: the services, its health, and how it comes to rest."""
@@ -90,7 +96,7 @@ async def node(
     clock: Clock,
     *,
     stop: asyncio.Event,
-    on_event: Callable[[Event], None] | None = None,
+    on_event: EventWatcher | None = None,
     new_id: Callable[[], str] | None = None,
     watch_loop: bool = True,
     observer: Observer | None = None,
@@ -201,7 +207,7 @@ async def node(
         hub=hub,
         clock=clock,
         database_clock=database_clock,
-        on_event=on_event,
+        on_event=_sharing(on_event, membership) if on_event else None,
         lag=feed_lag,
     )
     instances = Instances(
@@ -305,6 +311,17 @@ async def node(
                 await drainer.drain(timedelta())
     finally:
         await keeper.leave()
+
+
+def _sharing(on_event: EventWatcher, membership: Membership) -> Callable[[Event], None]:
+    """Events are shared out as schedules are: each has one node, whatever is installed where."""
+
+    def tell(event: Event) -> None:
+        instance = event.instance
+        is_mine = instance is None or membership.plans(instance.task, instance.id)
+        on_event(event, is_mine=is_mine)
+
+    return tell
 
 
 def new_node_id() -> str:

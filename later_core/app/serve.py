@@ -57,6 +57,7 @@ async def serve(
     name = new_node_id()
     names = iter([name])
     async with (
+        catalog.lifespans(settings.plugins, clock),
         observing(
             settings.telemetry, is_collector_named=settings.is_collector_named, instance=name
         ) as observer,
