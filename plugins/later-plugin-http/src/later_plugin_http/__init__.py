@@ -1,12 +1,17 @@
-"""The task ``http``: sends a request, and succeeds or fails by the status of its answer."""
+"""The task ``http``: sends a request, and succeeds or fails by the status of its answer.
+
+Every ``later`` command imports this module, so what takes long to import waits until a server starts.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from later_core import PluginSetting, Task, hookimpl
-from later_plugin_http.addresses import Guard
-from later_plugin_http.connections import Connections
-from later_plugin_http.task import Http
+
+if TYPE_CHECKING:
+    from later_plugin_http.connections import Connections
 
 _SETTINGS = (
     PluginSetting(
@@ -66,6 +71,10 @@ class Plugin:
     @hookimpl
     def later_tasks(self, settings: Mapping[str, Any]) -> Iterable[Task]:
         """One task over one pool of connections."""
+        from later_plugin_http.addresses import Guard
+        from later_plugin_http.connections import Connections
+        from later_plugin_http.task import Http
+
         self._connections = Connections(
             guard=Guard(settings["http_allowed_networks"]),
             proxy=settings["http_proxy"] or None,
