@@ -16,18 +16,18 @@ from datetime import datetime, timedelta
 
 from later_core.errors import InstanceNotFound, NodeNotFound
 from later_core.model.bucket import bucket_of
-from later_core.model.event import Event, EventBatch, EventType
+from later_core.model.event import EventBatch, EventType
 from later_core.model.instance import Instance
 from later_core.model.instant import from_millis, round_up, to_millis
 from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.model.state import State
-from later_core.model.transfer import Restored, in_place_of, judge
+from later_core.model.transfer import Restored
 from later_core.ports.clock import Clock
 from later_core.ports.store import Aborted, IdTaken, Inserted, InsertResult, Snapshot, Store
 from later_core.stores import memory_moves as moves
-from later_core.stores.memory_history import History, position_of
+from later_core.stores.memory_history import History, is_news, position_of
 from later_core.stores.memory_schedules import MemorySchedules
 from later_core.stores.memory_snapshots import Everything, MemorySnapshot, Moments, take
 
@@ -265,7 +265,7 @@ class MemoryStore(MemorySchedules, Store):
     async def news(self, position: str | None) -> AsyncGenerator[EventBatch, None]:
         async with aclosing(self.follow(position)) as batches:
             async for batch in batches:
-                told = [event for event in batch.events if _is_news(event)]
+                told = [event for event in batch.events if is_news(event)]
                 yield EventBatch(told, batch.position)
 
     @asynccontextmanager
@@ -284,8 +284,6 @@ class MemoryStore(MemorySchedules, Store):
             schedules=self._all_schedules(),
         )
 
-    # -- transfer ----------------------------------------------------------------------------
-
     async def restore(
         self, instances: Sequence[Instance], *, replace: bool, validate_only: bool
     ) -> Sequence[Restored]:
@@ -293,14 +291,10 @@ class MemoryStore(MemorySchedules, Store):
         answers: list[Restored] = []
         for wanted in instances:
             stored = self._instances.get(wanted.id)
-            answer = judge(stored, wanted, may_replace=replace)
+            answer, written = moves.restored(stored, wanted, may_replace=replace)
+            if written is not None and not validate_only:
+                self._write(written, EventType.UPDATED if stored else EventType.CREATED)
             answers.append(answer)
-            if validate_only:
-                continue
-            if answer is Restored.IMPORTED:
-                self._write(wanted, EventType.CREATED)
-            elif answer is Restored.REPLACED and stored is not None:
-                self._write(in_place_of(stored, wanted))
         return answers
 
     def forget_history(self) -> None:
@@ -381,9 +375,3 @@ class MemoryStore(MemorySchedules, Store):
         del self._by_time[bisect_left(self._by_time, key)]
         if instance.state is State.PENDING:
             del self._pending[bisect_left(self._pending, key)]
-
-
-def _is_news(event: Event) -> bool:
-    """Whether other nodes must know. (A store may tell more: that nobody counts on it is seen here.)"""
-    instance = event.instance
-    return instance is None or instance.state in (State.PENDING, State.ABORTED)

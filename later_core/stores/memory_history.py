@@ -11,6 +11,7 @@ from later_core.errors import HistoryLost, ResumeTokenInvalid
 from later_core.model.event import Event, EventType
 from later_core.model.instance import Instance
 from later_core.model.limits import RESPONSE_MAX_BYTES
+from later_core.model.state import State
 
 #: Digits of a position: padded with zeros, so that positions compare as strings.
 _POSITION_LENGTH = 20
@@ -100,6 +101,12 @@ class History:
 def position_of(number: int) -> str:
     """The position just behind the change of this number."""
     return f"{number:0{_POSITION_LENGTH}d}"
+
+
+def is_news(event: Event) -> bool:
+    """Whether other nodes must know. (A store may tell more: that nobody counts on it is seen here.)"""
+    instance = event.instance
+    return instance is None or instance.state in (State.PENDING, State.ABORTED)
 
 
 def payload_bytes(instance: Instance) -> int:
