@@ -6,6 +6,7 @@ from later_core.model.rate import RateLimit
 from later_core.model.state import State
 from later_core.plugin.context import Context
 from later_core.plugin.hookspecs import hookimpl
+from later_core.plugin.parameters import parse_parameters
 from later_core.plugin.setting import PluginSetting
 from later_core.plugin.task import Task, TaskError
 
@@ -21,4 +22,5 @@ __all__ = [
     "Task",
     "TaskError",
     "hookimpl",
+    "parse_parameters",
 ]

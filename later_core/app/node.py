@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
-import uuid_utils
 
 from later_core.app.figures import show_figures
+from later_core.app.identity import describe, new_node_id
 from later_core.app.lifecycle import dispatch, patiently, run_loops
 from later_core.engine.admission import Admission
 from later_core.engine.carrier import Carrier
@@ -49,7 +47,6 @@ from later_core.local.membership import Membership
 from later_core.local.runs import Runs
 from later_core.local.window import Window
 from later_core.model.event import Event
-from later_core.model.node import Node
 from later_core.ports.clock import Clock
 from later_core.ports.observer import Observer
 from later_core.ports.store import Store
@@ -66,6 +63,12 @@ if TYPE_CHECKING:
     from later_core.settings import Settings
 
 _log = structlog.get_logger(__name__)
+
+
+class EventWatcher(Protocol):
+    """Sees every event, and whether it is this node's among all that see it."""
+
+    def __call__(self, event: Event, *, is_mine: bool) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +97,7 @@ async def node(
     clock: Clock,
     *,
     stop: asyncio.Event,
-    on_event: Callable[[Event], None] | None = None,
+    on_event: EventWatcher | None = None,
     new_id: Callable[[], str] | None = None,
     watch_loop: bool = True,
     observer: Observer | None = None,
@@ -127,7 +130,7 @@ async def node(
             intake=intake,
             database_clock=database_clock,
         ),
-        describe=partial(_describe, settings, store, tasks, started_at, new_id or new_node_id),
+        describe=partial(describe, settings, store, tasks, started_at, new_id or new_node_id),
     )
     finisher = Finisher(
         store=store,
@@ -218,7 +221,7 @@ async def node(
         hub=hub,
         clock=clock,
         database_clock=database_clock,
-        on_event=on_event,
+        on_event=_sharing(on_event, membership) if on_event else None,
         lag=feed_lag,
     )
     instances = Instances(
@@ -325,23 +328,12 @@ async def node(
         await keeper.leave()
 
 
-def new_node_id() -> str:
-    """An id that no other process has, nor this one at another start."""
-    return f"{socket.gethostname()}-{os.getpid()}-{uuid_utils.uuid4().hex[:8]}"
+def _sharing(on_event: EventWatcher, membership: Membership) -> Callable[[Event], None]:
+    """Events are shared out as schedules are: each has one node, whatever is installed where."""
 
+    def tell(event: Event) -> None:
+        instance = event.instance
+        is_mine = instance is None or membership.plans(instance.task, instance.id)
+        on_event(event, is_mine=is_mine)
 
-def _describe(
-    settings: Settings,
-    store: Store,
-    tasks: Tasks,
-    started_at: datetime,
-    new_id: Callable[[], str],
-) -> Node:
-    return Node(
-        id=new_id(),
-        address=settings.listen,
-        version=version("later-core"),
-        tasks=tasks.names(),
-        started_at=started_at,
-        has_local_database=store.is_local,
-    )
+    return tell

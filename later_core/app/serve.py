@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from later_core.settings import Settings
 
 from later_core.app.exposure import check_exposure
+from later_core.app.identity import new_node_id
 from later_core.app.lifecycle import patiently, run_loops
-from later_core.app.node import new_node_id, node
+from later_core.app.node import node
 from later_core.telemetry.switch import observing
 
 _log = structlog.get_logger(__name__)
@@ -57,6 +58,7 @@ async def serve(
     name = new_node_id()
     names = iter([name])
     async with (
+        catalog.lifespans(settings.plugins, clock),
         observing(
             settings.telemetry, is_collector_named=settings.is_collector_named, instance=name
         ) as observer,

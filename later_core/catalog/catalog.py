@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
 from later_core.catalog.entry_points import Candidate, find_candidates
-from later_core.catalog.inspection import Unfit, check_settings, check_tasks
+from later_core.catalog.inspection import Unfit, check_lifespan, check_settings, check_tasks
+from later_core.catalog.lifespans import Lifespan
 from later_core.catalog.registry import Registry
 from later_core.errors import Misconfigured
 from later_core.model.event import Event
 from later_core.plugin.setting import PluginSetting
 from later_core.plugin.task import Task
+from later_core.ports.clock import Clock
 from later_core.ports.store import Store
 from later_core.ports.tasks import InstalledTask, RejectedPlugin
 
@@ -42,6 +45,8 @@ class Catalog:
         self._untold: list[tuple[Candidate, str, BaseException | None]] = []
         self._settings: dict[str, list[PluginSetting]] = {}
         self._tasks: dict[str, InstalledTask] = {}
+        #: The key of the plugin behind each task.
+        self._providers: dict[str, str] = {}
         for candidate in candidates:
             self._admit(candidate)
         self._read_settings(reserved)
@@ -106,6 +111,7 @@ class Catalog:
             for task in provided.get(key, ())
         }
         self._tasks = dict(sorted(tasks.items()))
+        self._providers = {task.name: key for key in provided for task in provided[key]}
         self._tell()
 
     def store(self, values: Mapping[str, Any]) -> Store | None:
@@ -133,18 +139,49 @@ class Catalog:
                     )
         return None
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: Event, *, is_mine: bool = True) -> None:
         """Show the event to every plugin that wants to see events; what one raises is logged."""
         for key in self._registry.callers("later_on_event"):
             candidate = self._plugins[key]
             try:
-                self._registry.call("later_on_event", candidate, event=event)
+                self._registry.call("later_on_event", candidate, event=event, is_mine=is_mine)
             except Exception:  # noqa: BLE001 - one plugin blinds no other
                 _log.exception(
                     "later_on_event failed",
                     distribution=candidate.distribution,
                     plugin=candidate.name,
                 )
+
+    @asynccontextmanager
+    async def lifespans(self, values: Mapping[str, Any], clock: Clock) -> AsyncIterator[None]:
+        """Keep open, for the length of the block, what the plugins keep open while a server runs.
+
+        Entered before anybody asks for tasks: those of a plugin that fails to begin are gone.
+        """
+        async with asyncio.TaskGroup() as group:
+            begun: list[Lifespan] = []
+            try:
+                for key in self._registry.callers("later_lifespan"):
+                    await self._begin(self._plugins[key], values, clock, group, begun)
+                self._tell()
+                yield
+            finally:
+                for lifespan in reversed(begun):
+                    await lifespan.end()
+
+    async def _begin(
+        self,
+        candidate: Candidate,
+        values: Mapping[str, Any],
+        clock: Clock,
+        group: asyncio.TaskGroup,
+        begun: list[Lifespan],
+    ) -> None:
+        with self._quarantine(candidate, "later_lifespan"):
+            for manager in self._registry.call("later_lifespan", candidate, settings=values):
+                lifespan = Lifespan(candidate, check_lifespan(manager), clock)
+                await lifespan.begin(group)
+                begun.append(lifespan)
 
     def extend_cli(self, group: click.Group) -> None:
         """Let plugins add commands. One that fails adds none, and stays in use otherwise."""
@@ -212,6 +249,11 @@ class Catalog:
     ) -> None:
         self._registry.remove(candidate)
         del self._plugins[candidate.key]
+        self._tasks = {
+            name: task
+            for name, task in self._tasks.items()
+            if self._providers[name] != candidate.key
+        }
         self._note(candidate, reason, cause)
 
     def _note(self, candidate: Candidate, reason: str, cause: BaseException | None = None) -> None:

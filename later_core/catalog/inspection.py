@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from later_core.model.limits import TASK_NAME_MAX_LENGTH
@@ -56,6 +57,15 @@ def check_tasks(answer: Any) -> list[Task]:
             raise Unfit(f"later_tasks returned two tasks named {task.name!r}")
         seen.add(task.name)
     return tasks
+
+
+def check_lifespan(answer: Any) -> AbstractAsyncContextManager[Any]:
+    """What a plugin keeps open while a server runs."""
+    if not isinstance(answer, AbstractAsyncContextManager):
+        raise Unfit(
+            f"later_lifespan returned {type(answer).__name__}; return an async context manager"
+        )
+    return answer
 
 
 def _check_task(task: Any) -> None:

@@ -78,8 +78,9 @@ def _prepare(directory: str) -> tuple[Catalog, Settings]:
         raise click.ClickException(
             f"the task {_TASK!r} is not installed: pip install later-plugin-echo"
         )
-    # A demo touches no database that somebody uses.
-    return catalog, settings.model_copy(update={"mongodb_uri": None})
+    # A demo touches no database that somebody uses, and talks to nobody but itself.
+    own = dict.fromkeys(("mongodb_uri", "tls_cert", "tls_key", "tls_client_ca"))
+    return catalog, settings.model_copy(update=own)
 
 
 async def _demonstrate(

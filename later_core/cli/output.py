@@ -149,6 +149,7 @@ def instance_details(instance: Instance, now: datetime) -> Iterable[tuple[str, s
     )
     yield "concurrency", concurrency_text(instance.concurrency)
     yield "delivery", instance.delivery.value
+    yield "priority", str(instance.priority or "")
     yield "labels", ", ".join(f"{key}={value}" for key, value in sorted(instance.labels.items()))
     yield "schedule", instance.schedule_id or ""
     yield "node", instance.node or ""

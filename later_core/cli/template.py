@@ -19,7 +19,12 @@ from later_core.cli.options import (
 )
 from later_core.model.concurrency import Concurrency
 from later_core.model.instance import Delivery, NewInstance
-from later_core.model.limits import CONCURRENCY_MAX, MAX_ATTEMPTS, PARAMETERS_MAX_BYTES
+from later_core.model.limits import (
+    CONCURRENCY_MAX,
+    MAX_ATTEMPTS,
+    PARAMETERS_MAX_BYTES,
+    PRIORITY_MAX,
+)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -80,6 +85,11 @@ def policy_options(command: _F) -> _F:
             help="The share of each wait that is left to chance. [default: 0.1]",
         ),
         click.option(
+            "--priority",
+            type=WholeNumber(0, PRIORITY_MAX),
+            help="Of what is due and cannot all be started at once, the higher first. [default: 0]",
+        ),
+        click.option(
             "--delivery",
             type=click.Choice(list(_DELIVERIES)),
             help="What becomes of it if its server dies while it runs. [default: at-least-once]",
@@ -90,7 +100,7 @@ def policy_options(command: _F) -> _F:
 def template(words: dict[str, Any], before: NewInstance | None = None) -> NewInstance:
     """What the values of ``template_options`` say; what they leave out is as it was ``before``."""
     before = before or NewInstance(task=words["task"])
-    said = _said(words, "task", "timeout", "start_deadline")
+    said = _said(words, "task", "timeout", "start_deadline", "priority")
     if words["labels"]:
         said["labels"] = words["labels"]
     if words["delivery"]:

@@ -123,7 +123,9 @@ class Carrier:
             self._runs.abort(aborted, node=self._lease.node)
 
     def _offer(self, instance: Instance) -> None:
-        self._intake.offer(instance.task, instance.id, instance.execution_time)
+        self._intake.offer(
+            instance.task, instance.id, instance.execution_time, priority=instance.priority
+        )
 
 
 def _confirmed(schedule: Schedule) -> Progress:

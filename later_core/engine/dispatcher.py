@@ -148,7 +148,10 @@ class Dispatcher:
         limit = min(_BATCH, self._runs.room)
         if not limit or not self._lease.is_held:
             return []
-        entries = self._window.pop_due(self._database_clock.now_ms() + self._lead_ms, limit)
+        now_ms = self._database_clock.now_ms()
+        entries = self._window.pop_due(now_ms, limit)
+        if len(entries) < limit:
+            entries += self._window.pop_ahead(now_ms + self._lead_ms, limit - len(entries))
         return entries or self._from_backlog(limit)
 
     def _from_backlog(self, limit: int) -> list[Entry]:
@@ -182,7 +185,9 @@ class Dispatcher:
         """Claim a batch. Entries that are not claimed for want of a database go back to the window;
         those that the store does not give us are no longer due, or somebody else's."""
         # The estimate of the clock may have stepped back since they were found to be due.
-        until_ms = max(int(self._database_clock.now_ms() + self._lead_ms), entries[-1][0])
+        until_ms = max(
+            int(self._database_clock.now_ms() + self._lead_ms), *(due_ms for due_ms, _ in entries)
+        )
         until = from_millis(until_ms)
         try:
             claimed = await self._store.claim(
@@ -281,4 +286,9 @@ class Dispatcher:
             _log.info("lost claims handed back", count=len(lost))
         now_ms = self._database_clock.now_ms()
         for instance in lost:
-            self._window.offer(to_millis(instance.execution_time), instance.id, now_ms=now_ms)
+            self._window.offer(
+                to_millis(instance.execution_time),
+                instance.id,
+                now_ms=now_ms,
+                priority=instance.priority,
+            )

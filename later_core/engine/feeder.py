@@ -29,7 +29,8 @@ class Feeder:
     """Pulls, every ``recurrence``, all that is due within the next ``time_ahead``, however old.
 
     What is due now and soon comes first, then the backlog of a downtime, as far as there is room
-    for it; the rest of the backlog follows as the room grows.
+    for it; the rest of the backlog follows as the room grows. Of each, what has a priority is read first, by
+    itself, since in order of time it may stand behind any number of others.
     """
 
     def __init__(
@@ -52,7 +53,8 @@ class Feeder:
         self._membership = membership
         self._recurrence = recurrence
         self._time_ahead = time_ahead
-        self._backlog_after: dict[Share, DueEntry] = {}
+        #: How far the backlog is read: of what has a priority (True), and of all.
+        self._backlog_after: dict[tuple[Share, bool], DueEntry] = {}
         self._pulled_at = float("-inf")
 
     async def run(self) -> None:
@@ -102,17 +104,21 @@ class Feeder:
         self._window.horizon_ms = self._target_ms
         pulled = 0
         for share in self._membership.shares:
-            pulled += await self._pull_near(share, since=boundary, until=until)
+            for raised in (True, False):
+                pulled += await self._pull_near(share, raised, since=boundary, until=until)
         self._backlog_after.clear()
         overdue = await self._pull_backlog(boundary)
         _log.debug("window pulled", near=pulled, overdue=overdue, size=len(self._window))
 
-    async def _pull_near(self, share: Share, *, since: datetime, until: datetime) -> int:
+    async def _pull_near(
+        self, share: Share, raised: bool, *, since: datetime, until: datetime
+    ) -> int:
+        read = self._store.raised if raised else self._store.due
         after: DueEntry | None = None
         count = 0
         while True:
             with self._window.touching() as touched:
-                page = await self._store.due(
+                page = await read(
                     tasks=share.tasks,
                     buckets=share.buckets,
                     since=since,
@@ -125,10 +131,12 @@ class Feeder:
             now_ms = self._database_clock.now_ms()
             for entry in page:
                 if not self._window.covers(entry.due_ms):
+                    if raised:
+                        continue  # of the next priority some may be due sooner
                     return count
                 # One that became overdue while it was read may be refused; those behind it are not.
                 if self._is_new(entry, touched) and self._window.offer(
-                    entry.due_ms, entry.id, now_ms=now_ms
+                    entry.due_ms, entry.id, now_ms=now_ms, priority=entry.priority or None
                 ):
                     count += 1
             after = page[-1]
@@ -136,18 +144,26 @@ class Feeder:
     async def _pull_backlog(self, boundary: datetime) -> int:
         """Read on where the last read of the backlog ended, as far as there is room."""
         until = boundary - timedelta(milliseconds=1)
-        return sum([await self._pull_backlog_of(share, until) for share in self._membership.shares])
+        return sum(
+            [
+                await self._pull_backlog_of(share, raised, until)
+                for raised in (True, False)
+                for share in self._membership.shares
+            ]
+        )
 
-    async def _pull_backlog_of(self, share: Share, until: datetime) -> int:
+    async def _pull_backlog_of(self, share: Share, raised: bool, until: datetime) -> int:
+        read = self._store.raised if raised else self._store.due
+        place = (share, raised)
         count = 0
-        while self._window.backlog_room:
+        while self._window.backlog_room(raised=raised):
             with self._window.touching() as touched:
-                page = await self._store.due(
+                page = await read(
                     tasks=share.tasks,
                     buckets=share.buckets,
                     since=None,
                     until=until,
-                    after=self._backlog_after.get(share),
+                    after=self._backlog_after.get(place),
                     limit=_PAGE,
                 )
             if not page:
@@ -155,9 +171,12 @@ class Feeder:
             now_ms = self._database_clock.now_ms()
             for entry in page:
                 if self._is_new(entry, touched):
-                    if not self._window.offer(entry.due_ms, entry.id, now_ms=now_ms):
+                    priority = entry.priority or None
+                    if not self._window.offer(
+                        entry.due_ms, entry.id, now_ms=now_ms, priority=priority
+                    ):
                         return count
                     count += 1
-                self._backlog_after[share] = entry
-        self._window.cut_backlog()
+                self._backlog_after[place] = entry
+        self._window.cut_backlog(raised=raised)
         return count

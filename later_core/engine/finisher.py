@@ -126,7 +126,9 @@ class Finisher:
             _log.info("ending refused", instance=instance.id, attempt=instance.attempt)
             return None
         if ending.execution_time is not None:
-            self._intake.offer(instance.task, instance.id, ending.execution_time)
+            self._intake.offer(
+                instance.task, instance.id, ending.execution_time, priority=instance.priority
+            )
         elif instance.schedule_id is not None:
             self._on_scheduled_end(instance.schedule_id)
         return ending

@@ -96,7 +96,12 @@ class News:
                 or self._membership.is_anyone_leaving
                 or instance.execution_time > instance.create_time + _SURELY_TAKEN
             ):
-                self._intake.offer_news(instance.task, instance.id, instance.execution_time)
+                self._intake.offer_news(
+                    instance.task,
+                    instance.id,
+                    instance.execution_time,
+                    priority=instance.priority,
+                )
         elif instance.state is State.ABORTED:
             self._window.discard(instance.id)
             # Who aborted a pending one calls back, even where this node had run it before.

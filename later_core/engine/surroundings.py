@@ -52,7 +52,9 @@ class Surroundings:
 
     def offer(self, instance: Instance) -> None:
         """A pending instance that this node has just recovered."""
-        self._intake.offer(instance.task, instance.id, instance.execution_time)
+        self._intake.offer(
+            instance.task, instance.id, instance.execution_time, priority=instance.priority
+        )
 
     def missed(self) -> None:
         """Something pending may never have been offered: pull anew."""

@@ -16,13 +16,15 @@ _SLACK = 1_024
 
 
 class Agenda:
-    """Entries of what ``dues`` holds, by time; those that it no longer holds so are stale and passed over.
+    """Entries of what ``dues`` holds under one priority, by time; those that it no longer holds so are stale
+    and passed over.
 
     An entry in the heap weighs 64 bytes beside its id and time, one of a later second 8.
     """
 
-    def __init__(self, dues: Dues) -> None:
+    def __init__(self, dues: Dues, priority: int = 0) -> None:
         self._dues = dues
+        self._priority = priority
         self._heap: list[tuple[int, Key]] = []
         self._seconds: list[int] = []
         self._later: dict[int, list[Key]] = {}
@@ -60,7 +62,7 @@ class Agenda:
             if not self._heap:
                 return None
             due_ms, key = self._heap[0]
-            if self._dues.get(key) == due_ms:
+            if self._dues.get_of(key, self._priority) == due_ms:
                 return due_ms, key
             self._take()
 
@@ -75,7 +77,9 @@ class Agenda:
         """Let the stale entries go once they are the most of all."""
         if self._count <= 2 * len(self._dues) + _SLACK:
             return
-        held = {entry for entry in self._heap if self._dues.get(entry[1]) == entry[0]}
+        held = {
+            entry for entry in self._heap if self._dues.get_of(entry[1], self._priority) == entry[0]
+        }
         self._heap = list(held)
         heapq.heapify(self._heap)
         for second, keys in self._later.items():
@@ -90,7 +94,11 @@ class Agenda:
                 return found
             found.extend(self._held_of(second))
         if len(found) < count:
-            kept = (entry for entry in self._heap if self._dues.get(entry[1]) == entry[0])
+            kept = (
+                entry
+                for entry in self._heap
+                if self._dues.get_of(entry[1], self._priority) == entry[0]
+            )
             found.extend(heapq.nlargest(count - len(found), kept))
         return found
 
@@ -109,11 +117,11 @@ class Agenda:
 
     def _held_of(self, second: int) -> list[tuple[int, Key]]:
         keys = dict.fromkeys(self._later[second])
-        dues = ((self._dues.get(key), key) for key in keys)
+        dues = ((self._dues.get_of(key, self._priority), key) for key in keys)
         return [(due, key) for due, key in dues if due is not None and due // _SECOND_MS == second]
 
     def _is_of(self, second: int, key: Key) -> bool:
-        due_ms = self._dues.get(key)
+        due_ms = self._dues.get_of(key, self._priority)
         return due_ms is not None and due_ms // _SECOND_MS == second
 
     def _take(self) -> tuple[int, Key]:

@@ -37,10 +37,11 @@ def unpack(key: Key) -> str:
 
 
 class Dues:
-    """Key -> milliseconds since the Unix epoch."""
+    """Key -> milliseconds since the Unix epoch; and the priority, of those that have one."""
 
     def __init__(self) -> None:
         self._tables: tuple[dict[Key, int], ...] = tuple({} for _ in range(_TABLES))
+        self._priorities: dict[Key, int] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -50,8 +51,22 @@ class Dues:
         """When it is due, None where it is not held."""
         return self._tables[key % _TABLES].get(key)
 
-    def put(self, key: Key, due_ms: int) -> None:
+    def get_of(self, key: Key, priority: int) -> int | None:
+        """When it is due, None where it is not held under this priority."""
+        if self._priorities.get(key, 0) != priority:
+            return None
+        return self._tables[key % _TABLES].get(key)
+
+    def priority(self, key: Key) -> int:
+        """Its priority, 0 where it has none or is not held."""
+        return self._priorities.get(key, 0)
+
+    def put(self, key: Key, due_ms: int, priority: int = 0) -> None:
         """Hold it, under its latest time."""
+        if priority:
+            self._priorities[key] = priority
+        elif self._priorities:
+            self._priorities.pop(key, None)
         table = self._tables[key % _TABLES]
         self._count -= len(table)
         table[key] = due_ms
@@ -61,6 +76,8 @@ class Dues:
         """Hold it no more, if it was."""
         if self._tables[key % _TABLES].pop(key, None) is not None:
             self._count -= 1
+            if self._priorities:
+                self._priorities.pop(key, None)
 
     def items(self) -> Iterator[tuple[Key, int]]:
         """All of them, in no order; what is removed meanwhile does no harm."""

@@ -1,4 +1,4 @@
-"""Where due instances wait to be admitted: in lines, each in order of time."""
+"""Where due instances wait to be admitted: in lines, each in order of priority and time."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def line_of(gated: Gated) -> Line:
     return "task", gated.task
 
 
+def _place(gated: Gated) -> tuple[int, int, str]:
+    """Its place in the line: the highest priority first, and of one priority what is due first."""
+    return -gated.priority, gated.due_ms, gated.id
+
+
 class Lobby:
     """PENDING instances that a claim left alone, each once, under its latest known time.
 
@@ -32,8 +37,8 @@ class Lobby:
     def __init__(self, *, capacity: int = 50_000) -> None:
         self._capacity = capacity
         self._waiting: dict[str, Gated] = {}
-        #: Of each line, in order of (due, id); what has left or moved stays in until it surfaces.
-        self._by_line: dict[Line, list[tuple[int, str]]] = {}
+        #: Of each line, by place; what has left or moved stays in until it surfaces.
+        self._by_line: dict[Line, list[tuple[int, int, str]]] = {}
         #: Of those with a start deadline, when it is over, in milliseconds since the Unix epoch.
         self._by_deadline: list[tuple[int, str]] = []
         #: How many entries of the heaps stand for nothing any more, at most.
@@ -68,7 +73,7 @@ class Lobby:
 
     def _enter(self, gated: Gated) -> None:
         line = self._by_line.setdefault(line_of(gated), [])
-        heapq.heappush(line, (gated.due_ms, gated.id))
+        heapq.heappush(line, _place(gated))
         if gated.start_deadline is not None:
             over_ms = gated.due_ms + -(-gated.start_deadline // _MILLISECOND)
             heapq.heappush(self._by_deadline, (over_ms, gated.id))
@@ -78,12 +83,12 @@ class Lobby:
         heap = self._by_line.get(line, [])
         found: list[Gated] = []
         while heap and len(found) < count:
-            due_ms, id = heapq.heappop(heap)
+            _, due_ms, id = heapq.heappop(heap)
             # One that came back to an earlier time of its own may stand here twice.
             if self.holds(due_ms, id) and (not found or found[-1].id != id):
                 found.append(self._waiting[id])
         for gated in found:
-            heapq.heappush(heap, (gated.due_ms, gated.id))
+            heapq.heappush(heap, _place(gated))
         if not heap:
             self._by_line.pop(line, None)
         return found

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from later_core.local.agenda import Agenda
+from later_core.local.backlog import Backlog
 from later_core.local.dues import Dues, Key, pack, unpack
+from later_core.local.near import Near
 
 Entry = tuple[int, str]  # (due, milliseconds since the Unix epoch; id)
 
@@ -22,19 +23,25 @@ class Window:
     What was long due when it was offered goes to a backlog of its own, so that catching up after
     a downtime never stands before what is due now. Both are bounded. A full window keeps what is
     due first: it lets the latest go, which lowers the horizon, behind which a pull must look again.
+
+    Of what is due now the higher priority comes first, and of the backlog too; but all that is due now comes
+    before the backlog.
     """
 
     #: What is due longer than this when it is offered is backlog, in milliseconds.
     OVERDUE_AFTER_MS = 5_000
     #: The share of a full window that makes room at once.
     _LET_GO = 1 / 8
+    #: More than are ever being claimed at once.
+    _TAKEN_REMEMBERED = 10_000
 
     def __init__(self, *, capacity: int = 2_000_000, backlog_capacity: int = 50_000) -> None:
         self._capacity = capacity
-        self._backlog_capacity = backlog_capacity
         self._dues = Dues()
-        self._near = Agenda(self._dues)
-        self._backlog: list[tuple[int, Key]] = []
+        self._near = Near(self._dues)
+        self._backlog = Backlog(self._dues, capacity=backlog_capacity)
+        #: Of what was taken out lately and may be put back.
+        self._priorities_taken: OrderedDict[str, int] = OrderedDict()
         #: Everything pending up to here is held or was offered; milliseconds since the epoch.
         self.horizon_ms = -1
         #: Set when the next due time may have come nearer. Clear it before reading ``next_due``.
@@ -42,7 +49,6 @@ class Window:
         #: Set when there is room again for what was refused.
         self.wants_more = asyncio.Event()
         self._near_cut = False
-        self._backlog_cut = False
         self._touched: set[str] | None = None
         #: Something pending may never have been offered; cleared as a pull begins.
         self.is_doubted = False
@@ -55,10 +61,9 @@ class Window:
         """Entries of the backlog, discarded ones included until they surface."""
         return len(self._backlog)
 
-    @property
-    def backlog_room(self) -> int:
-        """How many more entries the backlog takes."""
-        return max(0, self._backlog_capacity - len(self._backlog))
+    def backlog_room(self, *, raised: bool = False) -> int:
+        """How many more entries the backlog takes; of those that have a priority, or of all others."""
+        return self._backlog.room(raised=raised)
 
     def covers(self, due_ms: int) -> bool:
         """Whether an instance due then belongs into the window."""
@@ -68,30 +73,34 @@ class Window:
         """When the instance is due as far as is known here, None where it is not held."""
         return self._dues.get(pack(id))
 
-    def offer(self, due_ms: int, id: str, *, now_ms: float) -> bool:
+    def offer(self, due_ms: int, id: str, *, now_ms: float, priority: int | None = None) -> bool:
         """Take an entry in, or move the one of this id; False when there was no room.
 
-        Room for what is near is made at the cost of what is due last.
+        Room for what is near is made at the cost of what is due last. Without a ``priority`` it has the one
+        that is known here.
         """
         if self._touched is not None:
             self._touched.add(id)
         key = pack(id)
         held = self._dues.get(key)
-        if held == due_ms:
+        known = self._dues.priority(key)
+        if priority is None:
+            priority = known
+        if held == due_ms and priority == known:
             return True
         overdue = due_ms < now_ms - self.OVERDUE_AFTER_MS
-        if held is None and overdue and len(self._backlog) >= self._backlog_capacity:
-            self._backlog_cut = True
+        if held is None and overdue and not self._backlog.room(raised=priority > 0):
+            self._backlog.cut(raised=priority > 0)
             return False
         if held is None and len(self) >= self._capacity and not self._make_room(due_ms, key):
             self._near_cut = True
             self.horizon_ms = min(self.horizon_ms, due_ms - 1)
             return False
-        self._dues.put(key, due_ms)
+        self._dues.put(key, due_ms, priority)
         if overdue:
-            heapq.heappush(self._backlog, (due_ms, key))
+            self._backlog.add(due_ms, key, priority)
             self.changed.set()
-        elif self._near.add(due_ms, key, now_ms=now_ms):
+        elif self._near.add(due_ms, key, priority=priority, now_ms=now_ms):
             self.changed.set()
         self._near.drop_stale()
         return True
@@ -108,9 +117,9 @@ class Window:
         finally:
             self._touched = None
 
-    def cut_backlog(self) -> None:
+    def cut_backlog(self, *, raised: bool = False) -> None:
         """Say that the store may hold more of the backlog; asked for once half of it has gone."""
-        self._backlog_cut = True
+        self._backlog.cut(raised=raised)
 
     def doubt(self) -> None:
         """Say that something may be pending that was never offered; a pull must look again."""
@@ -138,26 +147,33 @@ class Window:
 
     def has_backlog(self) -> bool:
         """Whether anything waits in the backlog."""
-        while self._backlog and not self._is_held(self._backlog[0]):
-            heapq.heappop(self._backlog)
-        return bool(self._backlog)
+        return self._backlog.first() is not None
 
     def pop_due(self, until_ms: float, limit: int) -> list[Entry]:
-        """Take out what is due by then, in order of time, at most this many."""
+        """Take out what is due by then, the highest priority first, then the earliest, at most this many."""
         entries: list[Entry] = []
         while len(entries) < limit and (entry := self._near.pop(until_ms)) is not None:
             entries.append(self._taken(entry))
         self._note_room()
         return entries
 
-    def pop_backlog(self, limit: int) -> list[Entry]:
-        """Take out the oldest of the backlog, at most this many."""
+    def pop_ahead(self, until_ms: float, limit: int) -> list[Entry]:
+        """Take out what is due by then, the earliest first, at most this many: what is not due yet takes no
+        room from what is due before it, whatever the priority. Of one moment the highest priority is first.
+        """
         entries: list[Entry] = []
-        while len(entries) < limit and self.has_backlog():
-            entries.append(self._taken(heapq.heappop(self._backlog)))
+        while len(entries) < limit and (entry := self._near.pop_first(until_ms)) is not None:
+            entries.append(self._taken(entry))
         self._note_room()
-        if self._backlog_cut and len(self._backlog) <= self._backlog_capacity // 2:
-            self._backlog_cut = False
+        return entries
+
+    def pop_backlog(self, limit: int) -> list[Entry]:
+        """Take out of the backlog the highest priority first, then the oldest, at most this many."""
+        entries: list[Entry] = []
+        while len(entries) < limit and (entry := self._backlog.pop()) is not None:
+            entries.append(self._taken(entry))
+        self._note_room()
+        if self._backlog.wants_more():
             self.wants_more.set()
         return entries
 
@@ -168,15 +184,18 @@ class Window:
         """
         for due_ms, id in entries:
             if self.due_of(id) is None:
-                self.offer(due_ms, id, now_ms=now_ms)
-
-    def _is_held(self, entry: tuple[int, Key]) -> bool:
-        return self._dues.get(entry[1]) == entry[0]
+                priority = self._priorities_taken.get(id, 0)
+                self.offer(due_ms, id, now_ms=now_ms, priority=priority)
 
     def _taken(self, entry: tuple[int, Key]) -> Entry:
         due_ms, key = entry
+        id = unpack(key)
+        if priority := self._dues.priority(key):
+            self._priorities_taken[id] = priority
+            if len(self._priorities_taken) > self._TAKEN_REMEMBERED:
+                self._priorities_taken.popitem(last=False)
         self._dues.remove(key)
-        return due_ms, unpack(key)
+        return due_ms, id
 
     def _note_room(self) -> None:
         if self._near_cut and len(self) <= self._capacity // 2:

@@ -44,4 +44,5 @@ class Gated:
     task: str
     due_ms: int
     concurrency: Concurrency | None
+    priority: int = 0
     start_deadline: timedelta | None = None

@@ -69,6 +69,7 @@ class NewInstance:
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
     concurrency: Concurrency | None = None
+    priority: int = 0
     trace_parent: str | None = None
 
 
@@ -78,6 +79,7 @@ class Instance:
 
     What never changes: ``id``, ``task``, ``parameters``, ``retry``, ``timeout`` (of one attempt),
     ``start_deadline`` (how long after the execution time a start is still useful), ``delivery``,
+    ``priority`` (0 to ``PRIORITY_MAX``: of what is due and cannot all be claimed, the higher first),
     ``labels``, ``concurrency`` (how many may run at once), ``schedule_id``, ``fingerprint`` (of the content
     asked for, tells a repeated create from another one), ``trace_parent`` (the span in which it was
     created) and ``create_time``.
@@ -115,6 +117,7 @@ class Instance:
     result: bytes = b""
     error: InstanceError | None = None
     attempts: tuple[Attempt, ...] = ()
+    priority: int = 0
 
     @property
     def counted_attempts(self) -> int:

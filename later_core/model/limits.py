@@ -27,6 +27,7 @@ MAX_ATTEMPTS = 1000
 CONCURRENCY_KEY_MAX_LENGTH = 128
 #: All that hold a slot of a key stand in one document.
 CONCURRENCY_MAX = 1000
+PRIORITY_MAX = 100
 #: Of the attempts that have ended, so many stand on the instance; older ones are dropped.
 ATTEMPTS_KEPT = 10
 #: In characters; what is longer is cut off. The instance's own error has all of it.

@@ -97,6 +97,7 @@ def placed(schedule_id: str, request: NewInstance, *, now: datetime) -> Instance
         delivery=request.delivery,
         labels=request.labels,
         concurrency=request.concurrency,
+        priority=request.priority,
         schedule_id=schedule_id,
         trace_parent=request.trace_parent,
         fingerprint=hashlib.blake2b(f"schedule {schedule_id}".encode(), digest_size=16).digest(),

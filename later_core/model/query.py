@@ -54,11 +54,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class DueEntry:
-    """What the window holds of an instance. ``due_ms``: milliseconds since the Unix epoch, UTC."""
+    """What the window holds of an instance. ``due_ms``: milliseconds since the Unix epoch, UTC.
+
+    ``priority`` is said of what ``Store.raised`` answers alone.
+    """
 
     due_ms: int
     id: str
     task: str
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

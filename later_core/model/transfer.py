@@ -122,6 +122,7 @@ def _identity(instance: Instance) -> tuple[object, ...]:
         instance.timeout,
         instance.start_deadline,
         instance.delivery,
+        instance.priority,
         instance.labels,
         instance.schedule_id,
         instance.fingerprint,

@@ -8,6 +8,7 @@ that it does not use.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -61,13 +62,25 @@ class Hooks:
         raise AssertionError  # a specification is never called
 
     @hookspec
-    def later_on_event(self, event: Event) -> None:
+    def later_on_event(self, event: Event, is_mine: bool) -> None:
         """Sees every event of the store, for alerts and audits.
 
         When: after the change is durable, in the order of history. How often: once an event and
-        node, while the node runs; what happens while no node runs is not replayed. Must return
-        fast: it is called on the event loop. If it raises: it is logged, others still see the
-        event. Since: 0.1.
+        node, while the node runs; what happens while no node runs is not replayed. Of all nodes
+        one is told ``is_mine``, so that an alert is sent once; while nodes come and go it may be
+        none or two, so it is no more than a way to share. Must return fast: it is called on the
+        event loop. If it raises: it is logged, others still see the event. Since: 0.1.
+        """
+        raise AssertionError  # a specification is never called
+
+    @hookspec
+    def later_lifespan(self, settings: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
+        """What the plugin keeps open while a server runs: a pool of connections, a loop of its own.
+
+        When: entered on the event loop after ``later_tasks`` and before the first run, left after
+        the last one. How often: once a server process; never for other commands. Returns: an async
+        context manager, which has 10 seconds to begin and 10 to end. If it raises: at the
+        beginning the plugin is rejected, later it is logged. Since: 0.1.
         """
         raise AssertionError  # a specification is never called
 

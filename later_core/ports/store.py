@@ -215,6 +215,23 @@ class Store(ScheduleStore, AdmissionStore, NodeStore):
         """
 
     @abstractmethod
+    async def raised(
+        self,
+        *,
+        tasks: Collection[str],
+        buckets: Collection[int] | None = None,
+        since: datetime | None,
+        until: datetime,
+        after: DueEntry | None,
+        limit: int,
+    ) -> Sequence[DueEntry]:
+        """As ``due``, of those alone that have a priority above 0: the highest first, those of one priority
+        in order of (due_ms, id), each with its ``priority``.
+
+        Where there are none it costs next to nothing, and instances of priority 0 pay nothing for it.
+        """
+
+    @abstractmethod
     async def claim(
         self,
         ids: Sequence[str],
@@ -250,30 +267,6 @@ class Store(ScheduleStore, AdmissionStore, NodeStore):
         this same ending has been written already (a repeated call). False: the attempt is no longer
         this node's (aborted, or taken over), and nothing was changed. The attempt ended at ``end_time``,
         with ``attempt_error``.
-        """
-
-    # -- nodes -------------------------------------------------------------------------------
-
-    @abstractmethod
-    async def recover(self, *, limit: int) -> Sequence[Instance]:
-        """Take RUNNING instances from nodes whose lease has run out by the database's clock.
-
-        First declares such nodes dead, durably. Then each of their RUNNING instances (and each whose
-        node is unknown): AT_LEAST_ONCE -> PENDING, due at the database's now, ``error`` with reason
-        NODE_LOST and one more of ``uncounted_attempts``; AT_MOST_ONCE -> FAILED, reason NODE_LOST.
-        The attempt has ended at the database's now, with that error.
-        Answers those that this call changed, as they are after it; call again while the answer is
-        as long as ``limit``. Several nodes may call at once: each instance is taken by one of them.
-        """
-
-    @abstractmethod
-    async def reclaim(self, node: str, running: Collection[tuple[str, int]]) -> Sequence[Instance]:
-        """Hand back what is RUNNING under this live node and is not among its running (id, attempt).
-
-        Closes the gap that a claim leaves whose answer was lost for good: such instances go back to
-        PENDING, due as before (their code never began, and the attempt is uncounted; it ended at the
-        database's now, with the error ``CLAIM_LOST`` of ``model.attempts``).
-        Call only while no claim or finish of this node is under way.
         """
 
     # -- history -----------------------------------------------------------------------------

@@ -70,6 +70,7 @@ def fill_instance(message: pb.Instance, instance: Instance) -> None:
     fill_timestamp(message.create_time, instance.create_time)
     message.revision = instance.revision
     message.uncounted_attempts = instance.uncounted_attempts
+    message.priority = instance.priority
     _fill_wishes(message, instance)
     if instance.node is not None:
         message.node = instance.node
@@ -125,6 +126,7 @@ def from_instance(message: pb.Instance) -> Instance:
         result=message.result,
         error=from_error(message),
         attempts=from_attempts(message),
+        priority=message.priority,
     )
 
 
@@ -142,6 +144,7 @@ def fill_template(message: WithTemplate, new: NewInstance) -> None:
     message.parameters = new.parameters
     message.delivery = _TO_DELIVERY[new.delivery]
     message.labels.update(new.labels)
+    message.priority = new.priority
     if new.retry is not NO_RETRY:
         message.retry.CopyFrom(to_retry(new.retry))
     if new.timeout is not None:
@@ -195,6 +198,7 @@ def from_template(
         delivery=_FROM_DELIVERY[message.delivery],
         labels=dict(message.labels) if message.labels else NO_LABELS,
         concurrency=_concurrency(message),
+        priority=message.priority,
     )
 
 

@@ -125,6 +125,7 @@ def _check_as_created(exported: pb.Instance) -> None:
             parameters=exported.parameters,
             execution_time=exported.execution_time,
             delivery=exported.delivery,
+            priority=exported.priority,
         )
     )
     has = exported.HasField

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from later_core.errors import FieldViolation, InvalidRequest
 from later_core.model.instant import EARLIEST, LATEST, to_millis
-from later_core.model.limits import DURATION_MAX, ID_MAX_LENGTH, PARAMETERS_MAX_BYTES
+from later_core.model.limits import DURATION_MAX, ID_MAX_LENGTH, PARAMETERS_MAX_BYTES, PRIORITY_MAX
 from later_core.model.retry import NO_RETRY
 from later_core.rpc.convert import from_retry
 from later_core.rpc.v1 import later_pb2 as pb
@@ -86,6 +86,7 @@ def _is_plainly_right(request: pb.CreateInstanceRequest) -> bool:
     return (
         is_right
         and request.delivery in _DELIVERIES
+        and 0 <= request.priority <= PRIORITY_MAX
         and len(request.parameters) <= PARAMETERS_MAX_BYTES
         and _is_task_name(request.task)
         and (not (id := request.id) or (len(id) <= ID_MAX_LENGTH and _ID.fullmatch(id) is not None))

@@ -234,4 +234,6 @@ class Instances:
         return result.instance
 
     def _offer(self, instance: Instance) -> None:
-        self._intake.offer(instance.task, instance.id, instance.execution_time)
+        self._intake.offer(
+            instance.task, instance.id, instance.execution_time, priority=instance.priority
+        )

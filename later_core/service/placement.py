@@ -28,6 +28,7 @@ def place(request: NewInstance, *, now: datetime) -> Instance:
         labels=request.labels,
         concurrency=request.concurrency,
         trace_parent=request.trace_parent,
+        priority=request.priority,
         fingerprint=fingerprint(request) if request.id else b"",
     )
 
@@ -71,4 +72,6 @@ def fingerprint(request: NewInstance) -> bytes:
         content = (*content, request.concurrency)
     digest = hashlib.blake2b(repr(content).encode(), digest_size=16)
     digest.update(request.parameters)
+    if request.priority:
+        digest.update(f" priority {request.priority}".encode())
     return digest.digest()

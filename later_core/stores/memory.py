@@ -21,7 +21,7 @@ from later_core.model.instant import from_millis, round_up, to_millis
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.model.state import State
-from later_core.model.transfer import Restored, in_place_of, judge
+from later_core.model.transfer import Restored
 from later_core.ports.clock import Clock
 from later_core.ports.store import Aborted, IdTaken, Inserted, InsertResult, Snapshot, Store
 from later_core.stores import memory_moves as moves
@@ -138,6 +138,33 @@ class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, Store):
                 entries.append(DueEntry(due_ms, id, task))
         return entries
 
+    async def raised(
+        self,
+        *,
+        tasks: Collection[str],
+        buckets: Collection[int] | None = None,
+        since: datetime | None,
+        until: datetime,
+        after: DueEntry | None,
+        limit: int,
+    ) -> Sequence[DueEntry]:
+        await self._yield()
+        first = to_millis(round_up(since)) if since else None
+        found = sorted(
+            (-self._instances[id].priority, due_ms, id)
+            for due_ms, id in self._pending
+            if self._instances[id].priority
+            and self._instances[id].task in tasks
+            and (buckets is None or bucket_of(id) in buckets)
+            and (first is None or due_ms >= first)
+            and due_ms <= to_millis(until)
+        )
+        start = bisect_right(found, (-after.priority, after.due_ms, after.id)) if after else 0
+        return [
+            DueEntry(due_ms, id, self._instances[id].task, -rank)
+            for rank, due_ms, id in found[start : start + limit]
+        ]
+
     async def claim(
         self,
         ids: Sequence[str],
@@ -222,8 +249,6 @@ class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, Store):
             schedules=self._all_schedules(),
         )
 
-    # -- transfer ----------------------------------------------------------------------------
-
     async def restore(
         self, instances: Sequence[Instance], *, replace: bool, validate_only: bool
     ) -> Sequence[Restored]:
@@ -231,14 +256,10 @@ class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, Store):
         answers: list[Restored] = []
         for wanted in instances:
             stored = self._instances.get(wanted.id)
-            answer = judge(stored, wanted, may_replace=replace)
+            answer, written = moves.restored(stored, wanted, may_replace=replace)
+            if written is not None and not validate_only:
+                self._write(written, EventType.UPDATED if stored else EventType.CREATED)
             answers.append(answer)
-            if validate_only:
-                continue
-            if answer is Restored.IMPORTED:
-                self._write(wanted, EventType.CREATED)
-            elif answer is Restored.REPLACED and stored is not None:
-                self._write(in_place_of(stored, wanted))
         return answers
 
     def forget_history(self) -> None:
@@ -272,17 +293,6 @@ class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, Store):
         if instance is None:
             raise InstanceNotFound(id)
         return instance
-
-    def _due_ones(self, ids: Sequence[str], until: datetime) -> Iterator[Instance]:
-        """Those of the ids that are PENDING and due by then, each once."""
-        for id in dict.fromkeys(ids):
-            instance = self._instances.get(id)
-            if (
-                instance is not None
-                and instance.state is State.PENDING
-                and instance.execution_time <= until
-            ):
-                yield instance
 
     def _running(self) -> Iterator[Instance]:
         everything = (self._instances[id] for _, id in self._by_time)

@@ -11,6 +11,7 @@ from later_core.model.concurrency import Gated, Slot
 from later_core.model.instance import Instance
 from later_core.model.instant import to_millis
 from later_core.model.rate import Permits, RateLimit, reserve
+from later_core.model.state import State
 from later_core.ports.admission import AdmissionStore
 
 _Name = tuple[str, int]
@@ -18,6 +19,9 @@ _Name = tuple[str, int]
 
 class MemoryAdmission(AdmissionStore):
     """A part of ``MemoryStore``; the other parts hold the instances and the nodes."""
+
+    #: Of the part that holds them.
+    _instances: dict[str, Instance]
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,10 +38,6 @@ class MemoryAdmission(AdmissionStore):
     def _now(self) -> datetime: ...
 
     @abstractmethod
-    def _due_ones(self, ids: Sequence[str], until: datetime) -> Iterator[Instance]:
-        """Those of the ids that are PENDING and due by then, each once."""
-
-    @abstractmethod
     def _living(self) -> Collection[str]:
         """The nodes that nobody has declared dead."""
 
@@ -51,6 +51,7 @@ class MemoryAdmission(AdmissionStore):
                 task=instance.task,
                 due_ms=to_millis(instance.execution_time),
                 concurrency=instance.concurrency,
+                priority=instance.priority,
                 start_deadline=instance.start_deadline,
             )
             for instance in self._due_ones(ids, until)
@@ -113,3 +114,14 @@ class MemoryAdmission(AdmissionStore):
         held.pop(name, None)
         if not held:
             self._slots.pop(key, None)
+
+    def _due_ones(self, ids: Sequence[str], until: datetime) -> Iterator[Instance]:
+        """Those of the ids that are PENDING and due by then, each once."""
+        for id in dict.fromkeys(ids):
+            instance = self._instances.get(id)
+            if (
+                instance is not None
+                and instance.state is State.PENDING
+                and instance.execution_time <= until
+            ):
+                yield instance

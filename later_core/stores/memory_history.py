@@ -103,12 +103,12 @@ def position_of(number: int) -> str:
     return f"{number:0{_POSITION_LENGTH}d}"
 
 
-def payload_bytes(instance: Instance) -> int:
-    """What an instance counts towards ``RESPONSE_MAX_BYTES``."""
-    return len(instance.parameters) + len(instance.result)
-
-
 def is_news(event: Event) -> bool:
     """Whether other nodes must know. (A store may tell more: that nobody counts on it is seen here.)"""
     instance = event.instance
     return instance is None or instance.state in (State.PENDING, State.ABORTED)
+
+
+def payload_bytes(instance: Instance) -> int:
+    """What an instance counts towards ``RESPONSE_MAX_BYTES``."""
+    return len(instance.parameters) + len(instance.result)

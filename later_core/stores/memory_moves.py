@@ -19,6 +19,7 @@ from later_core.model.attempts import ABORTED, CLAIM_LOST, NODE_LOST, with_end
 from later_core.model.instance import Delivery, Instance
 from later_core.model.outcome import Ending
 from later_core.model.state import State
+from later_core.model.transfer import Restored, in_place_of, judge
 
 
 def changed(instance: Instance, **changes: Any) -> Instance:
@@ -137,6 +138,18 @@ def reclaimed(instance: Instance, *, now: datetime) -> Instance:
         uncounted_attempts=instance.uncounted_attempts + 1,
         attempts=with_end(instance, end_time=now, error=CLAIM_LOST),
     )
+
+
+def restored(
+    stored: Instance | None, wanted: Instance, *, may_replace: bool
+) -> tuple[Restored, Instance | None]:
+    """What becomes of an instance that is to be restored, and what is to be written for it, if anything."""
+    verdict = judge(stored, wanted, may_replace=may_replace)
+    if verdict is Restored.IMPORTED:
+        return verdict, wanted
+    if verdict is Restored.REPLACED and stored is not None:
+        return verdict, in_place_of(stored, wanted)
+    return verdict, None
 
 
 def is_owner(instance: Instance, *, node: str, attempt: int) -> bool:

@@ -13,6 +13,7 @@ from later_core.testing.store_contract.listing import ListingContract
 from later_core.testing.store_contract.news import NewsContract
 from later_core.testing.store_contract.nodes import NodesContract
 from later_core.testing.store_contract.planning import PlanningContract
+from later_core.testing.store_contract.raised import RaisedContract
 from later_core.testing.store_contract.schedules import SchedulesContract
 from later_core.testing.store_contract.snapshots import SnapshotsContract
 from later_core.testing.store_contract.starting import StartingContract
@@ -25,6 +26,7 @@ class StoreContract(
     ListingContract,
     SteeringContract,
     StartingContract,
+    RaisedContract,
     EndingContract,
     AdmissionContract,
     AttemptsContract,

@@ -3,12 +3,57 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Awaitable, Callable, Sequence
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
 
-from later_core.model.instance import InstanceError
+import structlog
+
+from later_core.engine.invocation import Invocation
+from later_core.model.instance import Instance, InstanceError
+from later_core.model.outcome import Outcome
+from later_core.model.state import State
 from later_core.plugin.context import Context
 from later_core.plugin.task import Task
+from later_core.ports.clock import SystemClock
 from later_core.ports.tasks import InstalledTask, RejectedPlugin
+
+
+async def run_task(
+    task: Task,
+    parameters: bytes | str | Mapping[str, Any] = b"",
+    *,
+    id: str = "one",
+    attempt: int = 1,
+    timeout: timedelta | None = None,
+) -> Outcome:
+    """One attempt of one task, called as a node calls it, without a node.
+
+    A mapping is given as JSON. Answers ``Succeeded`` with the result, or ``Failed`` with the reason
+    and whether a retry may follow. A plain function has a thread; nobody stops it at ``timeout``.
+    """
+    if isinstance(parameters, Mapping):
+        parameters = json.dumps(dict(parameters))
+    now = SystemClock().now()
+    instance = Instance(
+        id=id,
+        task=task.name,
+        parameters=parameters.encode() if isinstance(parameters, str) else parameters,
+        execution_time=now,
+        create_time=now,
+        state=State.RUNNING,
+        attempt=attempt,
+        timeout=timeout,
+    )
+    context = Context(
+        instance=instance,
+        deadline=now + timeout if timeout is not None else None,
+        log=structlog.get_logger(task.name),
+    )
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        return await Invocation(threads).run(task, context, lambda: None)
 
 
 class GivenTasks:

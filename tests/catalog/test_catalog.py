@@ -289,6 +289,17 @@ def test_every_event_plugin_sees_every_event_whatever_another_raises(install: In
     ]
 
 
+def test_an_event_plugin_is_told_whether_an_event_is_its_nodes(install: Install) -> None:
+    source = "seen = []\n@hookimpl\ndef later_on_event(event, is_mine):\n seen.append(is_mine)\n"
+    install("plugin-a", HEAD + source)
+    catalog = collected()
+    catalog.on_event(EVENT, is_mine=False)
+    catalog.on_event(EVENT)
+    import plugin_a
+
+    assert plugin_a.seen == [False, True]
+
+
 def test_commands_are_added_all_or_none(install: Install) -> None:
     add = (
         HEAD

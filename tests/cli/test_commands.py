@@ -52,7 +52,7 @@ def test_create_takes_every_field(ask, id: str):
         "--timeout", "5s", "--start-deadline", "1d", "--max-attempts", "3", "--min-backoff", "2s",
         "--max-backoff", "1m", "--multiplier", "3", "--retry-jitter", "0.5",
         "--concurrency-key", "the database", "--concurrency-limit", "3",
-        "--delivery", "at-most-once", "--json",
+        "--delivery", "at-most-once", "--priority", "7", "--json",
     )  # fmt: skip
     (record,) = said.records
     assert record["executionTime"] == "2500-01-01T00:00:00Z"
@@ -64,6 +64,7 @@ def test_create_takes_every_field(ask, id: str):
         "jitter": 0.5,
     }  # fmt: skip
     assert record["delivery"] == "DELIVERY_AT_MOST_ONCE"
+    assert record["priority"] == 7
     assert record["concurrency"] == {"key": "the database", "limit": 3}
     shown = ask("get", id).out
     assert "grüße" in shown

@@ -27,6 +27,7 @@ SECONDS = 30
 _SETUP = "tests/docs/test_readme.py::test_setup_lines_name_what_is_there"
 _DEMO = "tests/cli/test_serve.py::test_the_demo_ends_with_everything_as_promised"
 _PROGRAMS = "tests/benchmarks/test_programs.py"
+_BACKUP = "tests/cli/test_transfer.py::test_a_backup_brings_everything_back_and_twice_is_once"
 #: Commands that are not run here, and the test that runs them or holds them true.
 COVERED = {
     "python3 -m venv .venv": _SETUP,
@@ -41,6 +42,8 @@ COVERED = {
     "python tests/model/oracle_cron.py": "tests/model/test_oracle_cron.py"
     "::test_a_few_hundred_random_expressions_agree_with_three_libraries",
     "later serve": "tests/docs/test_readme.py::test_commands_do_what_the_page_shows",
+    "later export": _BACKUP,
+    "later import": _BACKUP,
 }
 
 

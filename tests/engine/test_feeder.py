@@ -48,13 +48,14 @@ async def feeding(store, clock, window):
         loop.cancel()
 
 
-async def fill(store, clock, ages):
+async def fill(store, clock, ages, *, priority=0):
     now = clock.now()
     await store.insert(
         [
             Instance(
-                id=f"i{n:05}",
+                id=f"{priority}-{n:05}",
                 task="t",
+                priority=priority,
                 create_time=now,
                 execution_time=now - timedelta(seconds=age),
             )
@@ -85,4 +86,34 @@ async def test_what_becomes_overdue_while_it_is_read_does_not_hide_what_is_near(
     async with feeding(store, clock, window):
         await clock.advance(10)
         near = window.pop_due(float("inf"), 10)
-        assert [id for _, id in near] == ["i00001", "i00002"]
+        assert [id for _, id in near] == ["0-00001", "0-00002"]
+
+
+async def test_what_has_a_priority_is_found_behind_any_number_of_others():
+    clock = FakeClock()
+    store, window = MemoryStore(clock=clock), Window(backlog_capacity=2_000)
+    await fill(store, clock, [3_600] * 5_000)
+    # Due later than all others, and too many for their own room.
+    await fill(store, clock, [60] * 3_000, priority=1)
+    await fill(store, clock, [30] * 10, priority=100)
+    taken = []
+    async with feeding(store, clock, window):
+        for _ in range(40):
+            popped = [id for _, id in window.pop_backlog(500)]
+            await store.claim(popped, node="n", until=clock.now())
+            taken += popped
+            await clock.advance(1)
+    priorities = [int(id.partition("-")[0]) for id in taken]
+    assert priorities == [100] * 10 + [1] * 3_000 + [0] * 5_000
+    assert len(set(taken)) == 8_010
+
+
+async def test_what_is_near_is_held_under_its_priority():
+    clock = FakeClock()
+    store, window = MemoryStore(clock=clock), Window()
+    await fill(store, clock, [-60] * 3_000)
+    await fill(store, clock, [-61] * 3_000, priority=5)
+    async with feeding(store, clock, window):
+        assert len(window) == 6_000
+        near = window.pop_due(float("inf"), 6_000)
+    assert [int(id.partition("-")[0]) for _, id in near] == [5] * 3_000 + [0] * 3_000

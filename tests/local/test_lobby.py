@@ -1,5 +1,6 @@
 """Who waits for a slot comes out in order of time, each once, and nothing grows without bound."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given
@@ -114,3 +115,10 @@ def test_without_a_key_those_of_one_task_stand_in_line():
         lobby.offer(Gated(id=id, task=task, due_ms=1, concurrency=None))
     assert ids(lobby.first(("task", "mail"), 9)) == ["a", "b"]
     assert ids(lobby.first(("task", "bash"), 9)) == ["c"]
+
+
+def test_of_one_line_the_highest_priority_comes_first():
+    lobby = Lobby()
+    for id, due_ms, priority in [("a", 1, 0), ("b", 3, 5), ("c", 2, 5), ("d", 4, 100)]:
+        lobby.offer(replace(gated(id, due_ms), priority=priority))
+    assert ids(lobby.first(("key", "k"), 9)) == ["d", "c", "b", "a"]

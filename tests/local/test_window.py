@@ -1,5 +1,6 @@
 """The window: each pending instance once, in order of time, the backlog apart, both bounded."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,17 +8,22 @@ from later_core.local.window import Window
 
 NOW = 1_000_000
 
-ids = st.sampled_from([f"i{n}" for n in range(6)] + [f"{n:032x}" for n in range(6)])
+IDS = [f"i{n}" for n in range(6)] + [f"{n:032x}" for n in range(6)]
+ids = st.sampled_from(IDS)
 #: Now, and seconds ahead: what is later is kept in another way.
 dues = st.one_of(
     st.integers(min_value=NOW - 1_000, max_value=NOW + 1_000),
     st.integers(min_value=NOW - 1_000, max_value=NOW + 10_000),
 )
+#: An id keeps the priority that it was created with.
+PRIORITIES = {id: (0, 0, 1, 100)[n % 4] for n, id in enumerate(IDS)}
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("offer"), ids, dues),
+        st.tuples(st.just("offer unknown"), ids, dues),
         st.tuples(st.just("discard"), ids, st.just(0)),
         st.tuples(st.just("pop"), st.just(""), dues),
+        st.tuples(st.just("pop ahead"), st.just(""), dues),
     ),
     max_size=80,
 )
@@ -27,7 +33,7 @@ steps = st.lists(
 def test_it_behaves_as_a_table_of_ids_to_times(taken):
     window, model = Window(), {}
     for what, id, due in taken:
-        if what == "offer":
+        if what.startswith("offer"):
             assert window.offer(due, id, now_ms=NOW)
             model[id] = due
         elif what == "discard":
@@ -41,6 +47,76 @@ def test_it_behaves_as_a_table_of_ids_to_times(taken):
                 assert model.pop(popped_id) == due_ms
         assert len(window) == len(model)
         assert window.next_due() == (min(model.values()) if model else None)
+
+
+@given(steps)
+def test_of_what_is_due_the_highest_priority_comes_first(taken):
+    window, model = Window(), {}
+    for what, id, due in taken:
+        if what == "offer":
+            assert window.offer(due, id, now_ms=NOW, priority=PRIORITIES[id])
+            model[id] = (-PRIORITIES[id], due)
+        elif what == "offer unknown":
+            # Read in a place that does not tell: what is known stays.
+            assert window.offer(due, id, now_ms=NOW)
+            model[id] = (model.get(id, (0, 0))[0], due)
+        elif what == "discard":
+            window.discard(id)
+            model.pop(id, None)
+        elif what == "pop ahead":
+            popped = window.pop_ahead(due, 5)
+            expected = sorted((at, rank) for rank, at in model.values() if at <= due)[:5]
+            assert [(at, model.pop(popped_id)[0]) for at, popped_id in popped] == expected
+        else:
+            popped = window.pop_due(due, 5)
+            expected = sorted(place for place in model.values() if place[1] <= due)[:5]
+            assert [(model.pop(popped_id)[0], at) for at, popped_id in popped] == expected
+        assert len(window) == len(model)
+        assert window.next_due() == (min(at for _, at in model.values()) if model else None)
+
+
+def test_the_backlog_gives_the_highest_priority_first_and_after_what_is_due_now():
+    window = Window()
+    for n, priority in enumerate([0, 100, 0, 7, 100]):
+        window.offer(NOW - 60_000 + n, f"i{n}", now_ms=NOW, priority=priority)
+    window.offer(NOW, "now", now_ms=NOW)
+    assert window.pop_due(NOW, 10) == [(NOW, "now")]
+    assert [id for _, id in window.pop_backlog(10)] == ["i1", "i4", "i3", "i0", "i2"]
+
+
+def test_a_backlog_that_is_full_has_room_for_what_has_a_priority():
+    window = Window(backlog_capacity=2)
+    for n in range(3):
+        assert window.offer(NOW - 60_000, f"i{n}", now_ms=NOW) == (n < 2)
+    for n in range(3):
+        is_taken = window.offer(NOW - 60_000, f"r{n}", now_ms=NOW, priority=1)
+        assert is_taken == (n < 2)
+    assert window.backlog_room() == window.backlog_room(raised=True) == 0
+    assert not window.wants_more.is_set()
+    assert [id for _, id in window.pop_backlog(1)] == ["r0"]
+    # The rest of those with a priority is asked for although the others still wait.
+    assert window.wants_more.is_set()
+
+
+def test_what_is_put_back_keeps_its_priority():
+    window = Window()
+    window.offer(NOW, "low", now_ms=NOW)
+    window.offer(NOW + 1, "high", now_ms=NOW, priority=1)
+    taken = window.pop_due(NOW + 1, 10)
+    assert [id for _, id in taken] == ["high", "low"]
+    window.put_back(taken, now_ms=NOW)
+    assert window.pop_due(NOW + 1, 10) == taken
+
+
+def test_a_full_window_lets_the_latest_go_whatever_their_priority():
+    window = Window(capacity=16)
+    window.horizon_ms = NOW + 100_000
+    for n in range(16):
+        assert window.offer(NOW + 10 * n, f"i{n:02}", now_ms=NOW, priority=n % 3)
+    assert window.offer(NOW, "now", now_ms=NOW)
+    assert {window.due_of("i14"), window.due_of("i15")} == {None}
+    assert window.due_of("i13") == NOW + 130
+    assert window.horizon_ms == NOW + 139
 
 
 def test_what_is_long_due_waits_behind_what_is_due_now():
@@ -80,7 +156,7 @@ def test_a_full_backlog_refuses_without_touching_what_is_due_now():
     window.horizon_ms = NOW
     assert [window.offer(n, f"i{n}", now_ms=NOW) for n in range(3)] == [True, True, False]
     assert window.horizon_ms == NOW
-    assert window.backlog_room == 0
+    assert window.backlog_room() == 0
     window.pop_backlog(1)
     assert window.wants_more.is_set()
 
@@ -128,11 +204,12 @@ def test_a_backlog_is_asked_for_only_once_there_is_room_for_it():
     assert window.wants_more.is_set()
 
 
-def test_what_is_moved_or_discarded_again_and_again_takes_no_memory():
+@pytest.mark.parametrize("priority", [0, 3])
+def test_what_is_moved_or_discarded_again_and_again_takes_no_memory(priority):
     window = Window()
     for n in range(20_000):
-        window.offer(NOW + n, "moved", now_ms=NOW)
-        window.offer(NOW + n, f"i{n}", now_ms=NOW)
+        window.offer(NOW + n, "moved", now_ms=NOW, priority=priority)
+        window.offer(NOW + n, f"i{n}", now_ms=NOW, priority=priority)
         window.discard(f"i{n}")
     assert window._near.size < 5_000  # what it holds on to cannot be seen from outside
     assert window.next_due() == NOW + 19_999

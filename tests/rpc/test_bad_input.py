@@ -79,6 +79,7 @@ CREATE = [
     *rows("delivery", [3, -1, 2**31 - 1]),
     *rows("concurrency.key", ["", LONG, "a\0b", "a\nb"]),
     *rows("concurrency.limit", [0, -1, 1001, 2**31 - 1]),
+    *rows("priority", [-1, 101, 2**31 - 1, -(2**31)]),
     *rows("labels", [{f"k{n}": "" for n in range(33)}]),
     *rows("labels", [{"": "x"}], 'labels[""]'),
     *rows("labels", [{"k" * 64: "x"}], f'labels["{"k" * 64}"]'),

@@ -71,6 +71,7 @@ INSTANCE = st.builds(
     result=st.binary(max_size=50),
     error=st.none() | ERROR,
     attempts=st.lists(ATTEMPT, max_size=10).map(tuple),
+    priority=st.integers(0, 100),
 )
 DUE = st.one_of(
     st.just((None, None)),
@@ -101,6 +102,7 @@ def test_an_instance_comes_back_as_it_went(instance):
         delivery=st.sampled_from(Delivery),
         labels=LABELS,
         concurrency=st.none() | st.builds(Concurrency, key=NAME, limit=st.integers(1, 1000)),
+        priority=st.integers(0, 100),
     ),
 )
 def test_a_new_instance_comes_back_as_it_went_and_keeps_the_rules(due, new):

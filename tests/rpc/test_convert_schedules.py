@@ -76,6 +76,7 @@ TEMPLATE = st.builds(
     delivery=st.sampled_from(Delivery),
     labels=LABELS,
     concurrency=st.none() | st.builds(Concurrency, key=NAME, limit=st.integers(1, 1000)),
+    priority=st.integers(0, 100),
 )
 SPEC = st.builds(
     lambda bounds, **fields: ScheduleSpec(start_time=bounds[0], end_time=bounds[1], **fields),

@@ -59,6 +59,8 @@ def test_the_usual_create_is_plainly_right():
         {"task": "echo", "id": "a" * (ID_MAX_LENGTH + 1)},
         {"task": "echo", "parameters": bytes(PARAMETERS_MAX_BYTES + 1)},
         {"task": "echo", "delivery": 7},
+        {"task": "echo", "priority": 101},
+        {"task": "echo", "priority": -1},
         {"task": "echo", "delay": {"seconds": -1}},
         {"task": "echo", "execution_time": {"seconds": LIMIT}},
     ],

@@ -279,6 +279,7 @@ WRONG: dict[str, Callable[[pb.Instance], None]] = {
         setattr(i.retry.min_backoff, "seconds", 10**9),
     ),
     "backoff of none": lambda i: setattr(i.retry.min_backoff, "seconds", 2**62),
+    "priority": lambda i: setattr(i, "priority", 10**6),
     "label": lambda i: i.labels.update({"a=b": "c"}),
     "result": lambda i: setattr(i, "result", b"r" * (1024 * 1024 + 1)),
     "message": lambda i: setattr(i.error, "message", "m" * 5000),

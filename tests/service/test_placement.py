@@ -68,6 +68,7 @@ def test_the_same_content_at_another_moment_has_the_same_fingerprint():
         {"delivery": Delivery.AT_MOST_ONCE},
         {"labels": {"a": "b"}},
         {"concurrency": Concurrency(key="a", limit=1)},
+        {"priority": 1},
     ],
     ids="+".join,
 )

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,9 @@ from later_core.model.instance import Instance
 from later_core.model.node import Node
 from later_core.model.outcome import Ending
 from later_core.model.query import DueEntry, Filter, Page, PageKey
+from later_core.model.schedule import Schedule
 from later_core.model.state import State
+from later_core.model.transfer import Restored
 from later_core.ports.store import InsertResult, Snapshot
 from later_core.stores.memory import MemoryStore
 from later_core.testing.clock import FakeClock
@@ -119,19 +122,33 @@ class TakesFromTheLiving(MemoryStore):
 
 class SnapshotsThePresent(MemoryStore):
     @asynccontextmanager
-    async def snapshot(self, filter: Filter) -> AsyncIterator[Snapshot]:
-        async with super().snapshot(filter) as snapshot:
-            yield _Present(self, filter, snapshot.position)
+    async def snapshot(self, filter: Filter, **asked: Any) -> AsyncIterator[Snapshot]:
+        async with super().snapshot(filter, **asked) as snapshot:
+            yield _Present(self, filter, snapshot)
 
 
 class _Present(Snapshot):
-    def __init__(self, store: MemoryStore, filter: Filter, position: str) -> None:
+    def __init__(self, store: MemoryStore, filter: Filter, snapshot: Snapshot) -> None:
         self._store = store
         self._filter = filter
-        self.position = position
+        self._snapshot = snapshot
+        self.position, self.moment, self.time = snapshot.position, snapshot.moment, snapshot.time
 
     async def pages(self) -> AsyncIterator[Sequence[Instance]]:
         yield (await self._store.list(self._filter, after=None, limit=1000)).instances
+
+    async def estimate(self) -> int:
+        return await self._snapshot.estimate()
+
+    def schedules(self, *, after: str | None = None) -> AsyncIterator[Sequence[Schedule]]:
+        return self._snapshot.schedules(after=after)
+
+
+class ReplacesUnasked(MemoryStore):
+    async def restore(
+        self, instances: Sequence[Instance], *, replace: bool, validate_only: bool
+    ) -> Sequence[Restored]:
+        return await super().restore(instances, replace=True, validate_only=validate_only)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +174,8 @@ class _Present(Snapshot):
         (TakesFromTheLiving, "test_the_work_of_living_nodes_is_left_alone"),
         (SnapshotsThePresent, "test_what_happens_after_its_moment_is_not_in_it"),
         (SnapshotsThePresent, "test_snapshot_and_history_join_without_gap_or_repeat"),
+        (SnapshotsThePresent, "test_a_moment_can_be_read_at_again"),
+        (ReplacesUnasked, "test_another_of_the_same_id_is_kept_unless_told_otherwise"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )

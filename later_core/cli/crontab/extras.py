@@ -59,6 +59,7 @@ def extras_of(proposal: Proposal) -> dict[str, Any]:
         "startDeadline": _duration(template.start_deadline),
         "delivery": template.delivery.value,
         "concurrency": _concurrency(template.concurrency),
+        "priority": template.priority,
         "retry": {
             "maxAttempts": template.retry.max_attempts,
             "minBackoff": _duration(template.retry.min_backoff),
@@ -157,6 +158,7 @@ def _template(template: NewInstance, extras: _Extras) -> NewInstance:
         start_deadline=extras.duration("startDeadline", template.start_deadline),
         delivery=Delivery(extras.get("delivery", str, template.delivery)),
         concurrency=extras.concurrency(template.concurrency),
+        priority=extras.get("priority", int, template.priority),
         retry=_retry(extras.get("retry", dict, None), template.retry),
     )
 

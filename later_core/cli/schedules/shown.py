@@ -127,6 +127,7 @@ def _spec_details(spec: ScheduleSpec) -> Iterable[tuple[str, str | Text]]:
     yield "start deadline", _span(template.start_deadline)
     yield "concurrency", concurrency_text(template.concurrency)
     yield "delivery", template.delivery.value
+    yield "priority", str(template.priority or "")
     yield "labels", ", ".join(f"{key}={value}" for key, value in sorted(template.labels.items()))
 
 

@@ -345,6 +345,7 @@ class Instance(message.Message):
     CONCURRENCY_FIELD_NUMBER: builtins.int
     ATTEMPTS_FIELD_NUMBER: builtins.int
     TRACE_PARENT_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Unique for ever."""
     task: builtins.str
@@ -373,6 +374,8 @@ class Instance(message.Message):
     """The span in which it was created (W3C Trace Context, traceparent): that of the call on a server that
     traces, else the one that the client sent as metadata. Empty: nobody traced.
     """
+    priority: builtins.int
+    """Of what is due and cannot all be started at once, the higher is started first. 0 to 100."""
     @builtins.property
     def execution_time(self) -> timestamp_pb2.Timestamp:
         """When the next attempt is due; once ended, when the last one was."""
@@ -447,10 +450,11 @@ class Instance(message.Message):
         concurrency: Concurrency | None = ...,
         attempts: abc.Iterable[Attempt] | None = ...,
         trace_parent: builtins.str = ...,
+        priority: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["concurrency", b"concurrency", "create_time", b"create_time", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "attempts", b"attempts", "concurrency", b"concurrency", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "trace_parent", b"trace_parent", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "attempts", b"attempts", "concurrency", b"concurrency", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "priority", b"priority", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "trace_parent", b"trace_parent", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -518,6 +522,7 @@ class CreateInstanceRequest(message.Message):
     DELIVERY_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     CONCURRENCY_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Chosen by the client so that a repeated create is recognized; empty: the server makes one."""
     task: builtins.str
@@ -526,6 +531,10 @@ class CreateInstanceRequest(message.Message):
     """Any bytes."""
     delivery: Delivery.ValueType
     """What becomes of it if its node dies."""
+    priority: builtins.int
+    """Of what is due and cannot all be started at once, the higher is started first; 0, the default, to 100.
+    Nothing is started early for it.
+    """
     @builtins.property
     def json(self) -> struct_pb2.Struct:
         """A JSON object, stored as its text: what a person types into grpcurl."""
@@ -577,10 +586,11 @@ class CreateInstanceRequest(message.Message):
         delivery: Delivery.ValueType = ...,
         labels: abc.Mapping[builtins.str, builtins.str] | None = ...,
         concurrency: Concurrency | None = ...,
+        priority: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["concurrency", b"concurrency", "delay", b"delay", "due", b"due", "execution_time", b"execution_time", "json", b"json", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["concurrency", b"concurrency", "delay", b"delay", "delivery", b"delivery", "due", b"due", "execution_time", b"execution_time", "id", b"id", "json", b"json", "labels", b"labels", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "task", b"task", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["concurrency", b"concurrency", "delay", b"delay", "delivery", b"delivery", "due", b"due", "execution_time", b"execution_time", "id", b"id", "json", b"json", "labels", b"labels", "parameters", b"parameters", "payload", b"payload", "priority", b"priority", "retry", b"retry", "start_deadline", b"start_deadline", "task", b"task", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_due: _TypeAlias = typing.Literal["execution_time", "delay"]  # noqa: Y015
     _WhichOneofArgType_due: _TypeAlias = typing.Literal["due", b"due"]  # noqa: Y015
@@ -1450,6 +1460,7 @@ class ScheduleSpec(message.Message):
     DELIVERY_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     CONCURRENCY_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
     RULES_FIELD_NUMBER: builtins.int
     EXCLUSIONS_FIELD_NUMBER: builtins.int
     TIME_ZONE_FIELD_NUMBER: builtins.int
@@ -1467,6 +1478,8 @@ class ScheduleSpec(message.Message):
     """Any bytes."""
     delivery: Delivery.ValueType
     """What becomes of an instance if its node dies."""
+    priority: builtins.int
+    """Of what is due and cannot all be started at once, the higher is started first; 0, the default, to 100."""
     time_zone: builtins.str
     """An IANA name, for rules that have none of their own; empty: UTC."""
     max_runs: builtins.int
@@ -1543,6 +1556,7 @@ class ScheduleSpec(message.Message):
         delivery: Delivery.ValueType = ...,
         labels: abc.Mapping[builtins.str, builtins.str] | None = ...,
         concurrency: Concurrency | None = ...,
+        priority: builtins.int = ...,
         rules: abc.Iterable[ScheduleRule] | None = ...,
         exclusions: abc.Iterable[ScheduleExclusion] | None = ...,
         time_zone: builtins.str = ...,
@@ -1557,7 +1571,7 @@ class ScheduleSpec(message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["catchup_window", b"catchup_window", "concurrency", b"concurrency", "end_time", b"end_time", "jitter", b"jitter", "json", b"json", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["catch_up", b"catch_up", "catchup_window", b"catchup_window", "concurrency", b"concurrency", "delivery", b"delivery", "end_time", b"end_time", "exclusions", b"exclusions", "jitter", b"jitter", "json", b"json", "labels", b"labels", "max_runs", b"max_runs", "overlap", b"overlap", "parameters", b"parameters", "pause_on_failure", b"pause_on_failure", "payload", b"payload", "retry", b"retry", "rules", b"rules", "start_deadline", b"start_deadline", "start_time", b"start_time", "task", b"task", "time_zone", b"time_zone", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["catch_up", b"catch_up", "catchup_window", b"catchup_window", "concurrency", b"concurrency", "delivery", b"delivery", "end_time", b"end_time", "exclusions", b"exclusions", "jitter", b"jitter", "json", b"json", "labels", b"labels", "max_runs", b"max_runs", "overlap", b"overlap", "parameters", b"parameters", "pause_on_failure", b"pause_on_failure", "payload", b"payload", "priority", b"priority", "retry", b"retry", "rules", b"rules", "start_deadline", b"start_deadline", "start_time", b"start_time", "task", b"task", "time_zone", b"time_zone", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_payload: _TypeAlias = typing.Literal["parameters", "json"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = typing.Literal["payload", b"payload"]  # noqa: Y015

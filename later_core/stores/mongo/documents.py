@@ -81,6 +81,8 @@ def _policies(i: Instance) -> Document:
         fields["labels"] = [label_of(key, value) for key, value in i.labels.items()]
     if i.concurrency is not None:
         fields["concurrency"] = concurrency_document(i.concurrency)
+    if i.priority:
+        fields["priority"] = i.priority
     if i.schedule_id is not None:
         fields["schedule_id"] = i.schedule_id
     if i.trace_parent is not None:
@@ -169,6 +171,7 @@ def to_instance(document: Document) -> Instance:
             delivery=_DELIVERIES[get("delivery") or "AT_LEAST_ONCE"],
             labels=_labels(labels) if (labels := get("labels")) else NO_LABELS,
             concurrency=None if (most := get("concurrency")) is None else concurrency_of(most),
+            priority=_whole(get("priority") or 0),
             schedule_id=_optional(get("schedule_id"), str),
             trace_parent=_optional(get("trace_parent"), str),
             fingerprint=_checked(get("fingerprint") or b"", bytes),

@@ -10,6 +10,9 @@ lists those of one schedule, and tells which have not ended and which FAILED las
 of the schedules at which a planner must look, in order of time; those that are paused or have ended
 are not in it.
 
+``raised`` is partial on the PENDING ones that have a priority, so that others pay nothing for it: a pull
+takes the highest priority first from it, and would else have to walk a whole backlog to find it.
+
 ``retention`` is the TTL index. It is partial on the ended states, so that the server can remove
 nothing that has not ended, whatever the age.
 """
@@ -26,7 +29,7 @@ from pymongo.errors import OperationFailure
 from later_core.model.state import FINAL_STATES
 from later_core.stores.mongo.connection import BUILD_SECONDS, Connection, Document
 from later_core.stores.mongo.errors import NAMESPACE_EXISTS, code_of
-from later_core.stores.mongo.queries import DUE_INDEX, LOOK_INDEX, SCHEDULE_INDEX
+from later_core.stores.mongo.queries import DUE_INDEX, LOOK_INDEX, RAISED_INDEX, SCHEDULE_INDEX
 
 RETENTION_INDEX = "retention"
 
@@ -52,6 +55,19 @@ _SCHEDULE = IndexModel(
     [("schedule_id", 1), ("state", 1), ("execution_time", 1), ("_id", 1), ("finish_time", 1)],
     name=SCHEDULE_INDEX,
     partialFilterExpression={"schedule_id": {"$exists": True}},
+)
+
+_RAISED = IndexModel(
+    [
+        ("state", 1),
+        ("priority", -1),
+        ("execution_time", 1),
+        ("_id", 1),
+        ("task", 1),
+        ("bucket", 1),
+    ],
+    name=RAISED_INDEX,
+    partialFilterExpression={"state": "PENDING", "priority": {"$gt": 0}},
 )
 
 _LOOK = IndexModel(
@@ -81,7 +97,7 @@ async def prepare(connection: Connection, *, retention: timedelta) -> None:
     """
     with connection.call(BUILD_SECONDS):
         await _prepare_instances(connection)
-        await connection.instances.create_indexes([_DUE, _SCHEDULE])
+        await connection.instances.create_indexes([_DUE, _SCHEDULE, _RAISED])
         await connection.schedules.create_indexes([_LOOK])
         await _prepare_expiry(
             connection,

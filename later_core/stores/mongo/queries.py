@@ -18,9 +18,12 @@ from later_core.stores.mongo.documents import label_of
 
 DUE_INDEX = "due"
 SCHEDULE_INDEX = "schedule"
+#: Of the PENDING ones with a priority: {state, priority downwards, execution_time, _id, task, bucket}.
+RAISED_INDEX = "raised"
 #: Of the schedules: {look_time, _id, bucket}.
 LOOK_INDEX = "look"
 
+HIGHEST_FIRST: Document = {"priority": -1, "execution_time": 1, "_id": 1}
 IN_ORDER: Document = {"execution_time": 1, "_id": 1}
 
 #: A record with a date that no datetime holds, or an id that is no string, is never met: it could
@@ -72,6 +75,18 @@ def due(
     if buckets is not None:
         query["bucket"] = {"$in": sorted(buckets)}
     return query
+
+
+def raised(query: Document, *, priority: int) -> Document:
+    """Those of a ``due`` query that have just this priority."""
+    # A whole number of any kind, as the filter of the index has it.
+    return {**query, "state": State.PENDING.value, "priority": {"$gt": 0, "$eq": priority}}
+
+
+def raised_below(query: Document, *, priority: int | None) -> Document:
+    """Those of a ``due`` query that have a priority below this one (None: any), but above 0."""
+    below: Document = {"$gt": 0} if priority is None else {"$gt": 0, "$lt": priority}
+    return {**query, "state": State.PENDING.value, "priority": below}
 
 
 def _in_times(

@@ -35,13 +35,15 @@ async def restore(
     #: Of what a round tried to replace, the next one sees whether that was done.
     tried: set[str] = set()
     for _ in range(_ROUNDS):
-        taken = await _insert(connection, list(left.values()))
-        answers.update(dict.fromkeys(left.keys() - taken, Restored.IMPORTED))
-        stored = await stored_by_id(connection, sorted(taken))
-        left = {id: left[id] for id in taken}
+        # Looked at first: of what is there already, the server would explain each refusal at length.
+        stored = await stored_by_id(connection, sorted(left))
+        new = {id: wanted for id, wanted in left.items() if id not in stored}
+        taken = await _insert(connection, list(new.values()))
+        answers.update(dict.fromkeys(new.keys() - taken, Restored.IMPORTED))
+        left = {id: wanted for id, wanted in left.items() if id in taken or id in stored}
         verdicts = {
-            id: _judge(stored[id], left[id], may_replace=may_replace)
-            for id in taken & stored.keys()
+            id: _judge(document, left[id], may_replace=may_replace)
+            for id, document in stored.items()
         }
         for id, verdict in verdicts.items():
             if verdict is Restored.REPLACED:

@@ -157,6 +157,8 @@ def _template_document(template: NewInstance) -> Document:
         document["parameters"] = template.parameters
     if template.retry != NO_RETRY:
         document["retry"] = retry_document(template.retry)
+    if template.priority:
+        document["priority"] = template.priority
     for name in ("timeout", "start_deadline"):
         if (duration := getattr(template, name)) is not None:
             document[name] = duration_field(duration)
@@ -177,6 +179,7 @@ def _template(document: Document) -> NewInstance:
         timeout=_duration(get("timeout")),
         start_deadline=_duration(get("start_deadline")),
         delivery=Delivery(document["delivery"]),
+        priority=int(get("priority") or 0),
         labels=dict(label.split("=", 1) for label in labels) if labels else NO_LABELS,
         concurrency=None if (most := get("concurrency")) is None else concurrency_of(most),
     )

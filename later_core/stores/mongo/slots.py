@@ -26,7 +26,7 @@ from later_core.stores.mongo.errors import DUPLICATE_KEY
 _NEEDED: Document = dict.fromkeys(
     (
         *("task", "state", "execution_time", "create_time", "attempt", "revision"),
-        *("concurrency", "start_deadline"),
+        *("concurrency", "start_deadline", "priority"),
     ),
     1,
 )
@@ -63,6 +63,7 @@ def _gated(row: Document) -> Gated | None:
         task=instance.task,
         due_ms=to_millis(instance.execution_time),
         concurrency=instance.concurrency,
+        priority=instance.priority,
         start_deadline=instance.start_deadline,
     )
 

@@ -137,6 +137,26 @@ class MongoStore(MongoSchedules, Store):
             limit=limit,
         )
 
+    async def raised(
+        self,
+        *,
+        tasks: Collection[str],
+        buckets: Collection[int] | None = None,
+        since: datetime | None,
+        until: datetime,
+        after: DueEntry | None,
+        limit: int,
+    ) -> Sequence[DueEntry]:
+        return await due.raised_entries(
+            self._connection,
+            tasks=tasks,
+            buckets=buckets,
+            since=since,
+            until=until,
+            after=after,
+            limit=limit,
+        )
+
     async def claim(
         self,
         ids: Sequence[str],

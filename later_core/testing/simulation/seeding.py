@@ -152,6 +152,8 @@ class _Seeding:
             timeout=timedelta(seconds=self._uniform(0.2, 1.5)) if rng.random() < 0.15 else None,
             start_deadline=timedelta(seconds=self._uniform(0.2, 2)) if rng.random() < 0.1 else None,
             delivery=Delivery.AT_MOST_ONCE if rng.random() < 0.25 else Delivery.AT_LEAST_ONCE,
+            # Half of them have none.
+            priority=(0, 0, 1, 100)[int(id[1]) % 4],
         )
 
     # -- faults ------------------------------------------------------------------------------

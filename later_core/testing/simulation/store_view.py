@@ -17,7 +17,7 @@ from later_core.testing.simulation.line import Line, Trip
 from later_core.testing.simulation.machine import Machine
 
 #: Calls that change nothing may be told of less.
-_QUIET = frozenset({"now", "nodes", "due", "beat", "counts", "get", "list"})
+_QUIET = frozenset({"now", "nodes", "due", "raised", "beat", "counts", "get", "list"})
 #: A real store reads what there is, and then changes just that; the reference store does both at
 #: once. So such a call must not arrive after its caller has gone on: it gets lost instead.
 _NEVER_LATE = frozenset({"reclaim"})

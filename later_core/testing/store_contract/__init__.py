@@ -16,6 +16,7 @@ pytest.register_assert_rewrite(
             "news",
             "nodes",
             "planning",
+            "raised",
             "schedules",
             "snapshots",
             "starting",

@@ -56,6 +56,7 @@ class CreatingContract:
             delivery=Delivery.AT_MOST_ONCE,
             labels={"team": "a", "app.example.com/name": "b.c", "x": "", "long": "é" * 255},
             schedule_id="nightly",
+            priority=100,
         )
         await insert(store, instance)
         stored = await existing(store, instance.id)

@@ -49,6 +49,7 @@ def a_full_spec(now: datetime) -> ScheduleSpec:
             concurrency=Concurrency(key="the database", limit=3),
             delivery=Delivery.AT_MOST_ONCE,
             labels={"team": "a", "app.example.com/name": "b=c", "x": ""},
+            priority=42,
         ),
         rules=(
             CronRule(expression="0 3 * * *", time_zone="Europe/Paris"),

@@ -97,6 +97,7 @@ TEMPLATES = st.builds(
     start_deadline=DURATIONS,
     delivery=st.sampled_from(Delivery),
     concurrency=st.none() | st.builds(Concurrency, key=WORDS, limit=st.integers(1, 1000)),
+    priority=st.integers(0, 100),
     retry=st.builds(
         RetryPolicy,
         max_attempts=st.integers(1, 1000),

@@ -127,6 +127,44 @@ async def test_claims_and_ends_examine_no_record_but_their_own(
         assert 0 < keys <= (2 * count + 1) * commands_of_step, step
 
 
+async def test_a_pull_of_what_has_a_priority_reads_its_index_alone(
+    store: MongoStore, commands: Commands, raw: Raw, now: datetime
+) -> None:
+    await store.insert(some(now - timedelta(seconds=1), prefix="plain"))
+    await store.insert(
+        [
+            an_instance(f"raised-{n:03}", execution_time=now, priority=1 + n % 3)
+            for n in range(BATCH // 10)
+        ]
+    )
+    assert keys_of(raw, "raised") == BATCH // 10
+    commands.take()
+    page = {"tasks": ["echo"], "since": None, "until": now, "limit": 20}
+    first = await store.raised(after=None, **page)
+    second = await store.raised(after=first[-1], **page)
+    third = await store.raised(after=second[-1], **page)
+    assert [entry.priority for entry in [*first, *second, *third]] == [3] * 33 + [2] * 20
+    for command in commands.take():
+        [plan] = [raw.command("explain", bare(command), verbosity="executionStats")]
+        stats = plan["executionStats"]
+        assert stats["totalDocsExamined"] == 0
+        assert stats["totalKeysExamined"] <= stats["nReturned"] + 5
+        assert not set(stages(plan["queryPlanner"]["winningPlan"])) & {"FETCH", "SORT", "COLLSCAN"}
+
+
+async def test_what_has_no_priority_pays_nothing_for_those_that_have(
+    store: MongoStore, commands: Commands, raw: Raw, now: datetime
+) -> None:
+    await sent_by_each_step(store, commands, now, count=10)
+    await store.insert(some(now, count=10, prefix="pending"))
+    assert keys_of(raw, "raised") == 0
+    assert raw["instances"].count_documents({"priority": {"$exists": True}}) == 0
+    await store.insert([an_instance("raised", execution_time=now, priority=1)])
+    assert keys_of(raw, "raised") == 1
+    await store.claim(["raised"], node="node-a", until=now)
+    assert keys_of(raw, "raised") == 0
+
+
 async def test_an_only_attempt_that_succeeds_adds_nothing_to_its_record(
     store: MongoStore, commands: Commands, raw: Raw, now: datetime
 ) -> None:
@@ -164,6 +202,11 @@ async def test_a_pull_reads_the_index_alone_and_no_entry_too_many(
         # One key is looked at to see that the page is over, and one to leap behind the last page.
         assert stats["totalKeysExamined"] <= BATCH // 2 + 3
         assert not set(stages(plan["queryPlanner"]["winningPlan"])) & {"FETCH", "SORT", "COLLSCAN"}
+
+
+def keys_of(raw: Raw, index: str) -> int:
+    keys: int = raw.command("validate", "instances")["keysPerIndex"][index]
+    return keys
 
 
 def explained(raw: Raw, sent: list[Command]) -> Iterator[dict[str, Any]]:

@@ -102,6 +102,7 @@ instances = st.builds(
     result=st.binary(max_size=100),
     error=st.none() | errors,
     attempts=st.lists(ended_attempts, max_size=10).map(tuple),
+    priority=st.integers(0, 100),
 ).map(consistent)
 
 

@@ -1,0 +1,112 @@
+"""One message an attempt, and if asked for the wait for its result."""
+
+import json
+import threading
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from uuid import UUID, uuid5
+
+from celery import Celery
+from celery.exceptions import CeleryError
+from celery.result import AsyncResult
+from kombu.exceptions import KombuError, OperationalError
+
+from later_core import Context, Task, TaskError, parse_parameters
+from later_plugin_celery.order import Order
+
+#: Names the ids that are made here (RFC 9562, version 5).
+_IDS = UUID("2c5a5d39-6d0c-5c4e-9f6c-0d8a4a1d7b55")
+#: How often a result is asked for, in seconds.
+_STEP = 0.1
+
+
+class SendTask(Task):
+    """Sends a task to a broker of Celery's. It runs in a thread, since Celery's client waits."""
+
+    name = "celery"
+    description = "Sends a task to the workers of Celery."
+    parameters_schema: ClassVar[Mapping[str, Any]] = Order.model_json_schema()
+
+    def __init__(self, app: Celery | None) -> None:
+        self._app = app
+
+    def run(self, context: Context) -> str:
+        order = parse_parameters(Order, context.parameters)
+        if self._app is None:
+            raise TaskError(
+                "the setting celery_broker is missing", reason="NOT_CONFIGURED", is_final=True
+            )
+        if order.wait is not None and not self._app.conf.result_backend:
+            raise TaskError(
+                "wait: the setting celery_result_backend is missing",
+                reason="INVALID_PARAMETERS",
+                is_final=True,
+            )
+        sent = self._send(self._app, order, context)
+        if order.wait is None:
+            return json.dumps({"task_id": sent.id})
+        return _awaited(sent, order.wait, context)
+
+    def _send(self, app: Celery, order: Order, context: Context) -> AsyncResult:
+        try:
+            return app.send_task(
+                order.task,
+                args=list(order.args),
+                kwargs=dict(order.kwargs),
+                task_id=task_id(context.instance.id, context.attempt),
+                queue=order.queue,
+                priority=order.priority,
+                expires=order.expires,
+                headers={
+                    "later_instance": context.instance.id,
+                    "later_attempt": context.attempt,
+                },
+                ignore_result=order.wait is None,
+                retry=False,
+            )
+        except (
+            KombuError,
+            CeleryError,
+            OSError,
+            *app.connection_for_write().connection_errors,
+        ) as error:
+            raise TaskError(f"the broker took nothing: {error}", reason="BROKER_FAILED") from error
+
+
+def task_id(instance_id: str, attempt: int) -> str:
+    """The id of Celery's task: always the same for the same attempt, another for each."""
+    return str(uuid5(_IDS, f"{attempt} {instance_id}"))
+
+
+def _awaited(sent: AsyncResult, seconds: float, context: Context) -> str:
+    """The result, asked for now and then: a thread that waits for news could not be stopped."""
+    pause = threading.Event()
+    for _ in range(max(1, round(seconds / _STEP))):
+        try:
+            found = sent.backend.get_task_meta(sent.id)
+        except (OperationalError, OSError) as error:
+            raise TaskError(f"no result: {error}", reason="BACKEND_FAILED") from error
+        if found["status"] in {"SUCCESS", "FAILURE", "REVOKED"}:
+            return _concluded(sent.id, found)
+        if context.is_cancelled:
+            break
+        pause.wait(_STEP)
+    raise TaskError(
+        f"no result within {seconds:g} s",
+        reason="WAIT_TIMEOUT",
+        result=json.dumps({"task_id": sent.id}).encode(),
+    )
+
+
+def _concluded(id: str, found: Mapping[str, Any]) -> str:
+    value, state = found.get("result"), found["status"]
+    result = json.dumps(
+        {"task_id": id, "state": state, "result": value}, default=repr, ensure_ascii=False
+    )
+    if state != "SUCCESS":
+        raise TaskError(
+            f"Celery's task ended with {state}: {value!r}",
+            reason="CELERY_TASK_FAILED",
+            result=result.encode(errors="replace"),
+        )
+    return result
