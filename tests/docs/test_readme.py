@@ -46,6 +46,9 @@ COVERED = {
     "python tests/model/oracle_cron.py": "tests/model/test_oracle_cron.py"
     "::test_a_few_hundred_random_expressions_agree_with_three_libraries",
     "later serve": "tests/docs/test_readme.py::test_commands_do_what_the_page_shows",
+    "OTEL_EXPORTER_OTLP_ENDPOINT=": "tests/e2e/test_telemetry.py"
+    "::test_every_metric_of_the_table_arrives",
+    "later doctor": "tests/cli/doctor/test_doctor.py::test_a_sound_deployment_is_told_so",
     "later export": _BACKUP,
     "later import": _BACKUP,
 }
