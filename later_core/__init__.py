@@ -2,6 +2,7 @@
 
 from later_core.model.event import Event, EventType
 from later_core.model.instance import Instance, InstanceError
+from later_core.model.rate import RateLimit
 from later_core.model.state import State
 from later_core.plugin.context import Context
 from later_core.plugin.hookspecs import hookimpl
@@ -16,6 +17,7 @@ __all__ = [
     "Instance",
     "InstanceError",
     "PluginSetting",
+    "RateLimit",
     "State",
     "Task",
     "TaskError",

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from later_core.engine.dispatcher import Dispatcher
 from later_core.engine.supervisor import backoff, supervise
 from later_core.errors import StoreUnavailable
+from later_core.local.health import Health
 from later_core.ports.clock import Clock
 
 _log = structlog.get_logger(__name__)
@@ -47,3 +49,16 @@ async def patiently(
                 return False
         else:
             return True
+
+
+async def dispatch(dispatcher: Dispatcher, health: Health, clock: Clock) -> None:
+    """Keep the dispatcher going until it stops; the node serves only while it runs."""
+
+    async def run() -> None:
+        health.loop_runs(True)
+        try:
+            await dispatcher.run()
+        finally:
+            health.loop_runs(False)
+
+    await supervise("dispatcher", run, clock)

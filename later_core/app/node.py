@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
-import uuid_utils
 
 from later_core.app.figures import show_figures
-from later_core.app.lifecycle import patiently, run_loops
+from later_core.app.identity import describe, new_node_id
+from later_core.app.lifecycle import dispatch, patiently, run_loops
+from later_core.engine.admission import Admission
 from later_core.engine.carrier import Carrier
 from later_core.engine.dispatcher import Dispatcher, Pace
 from later_core.engine.drainer import Drainer
@@ -26,11 +25,13 @@ from later_core.engine.finisher import Finisher
 from later_core.engine.follower import Follower
 from later_core.engine.keeper import Keeper
 from later_core.engine.news import News
+from later_core.engine.permits import PermitBook
 from later_core.engine.planner import Planner
 from later_core.engine.recorder import Recorder
 from later_core.engine.runner import Runner
-from later_core.engine.supervisor import supervise
+from later_core.engine.slots import Slots
 from later_core.engine.surroundings import Surroundings
+from later_core.engine.telling import Telling
 from later_core.engine.timekeeper import Timekeeper
 from later_core.engine.watchdog import Watchdog
 from later_core.local.database_clock import DatabaseClock
@@ -41,15 +42,15 @@ from later_core.local.hub import Hub
 from later_core.local.intake import Intake
 from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
+from later_core.local.lobby import Lobby
 from later_core.local.membership import Membership
 from later_core.local.runs import Runs
 from later_core.local.window import Window
 from later_core.model.event import Event
-from later_core.model.node import Node
 from later_core.ports.clock import Clock
 from later_core.ports.observer import Observer
 from later_core.ports.store import Store
-from later_core.ports.tasks import Tasks
+from later_core.ports.tasks import Tasks, WithRates
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
 from later_core.service.nodes import Nodes
@@ -106,8 +107,9 @@ async def node(
     ``new_id`` makes the ids under which the node lives. ``watch_loop``: let a thread notice
     whatever blocks the event loop; of no use where time is faked. ``observer`` is told what happens.
     """
+    tasks = WithRates(tasks, settings.rate_limits)
     database_clock = DatabaseClock(clock)
-    window, hub, health, doorbell = Window(), Hub(), Health(), Doorbell()
+    window, lobby, hub, health, doorbell = Window(), Lobby(), Hub(), Health(), Doorbell()
     lateness, feed_lag = LatenessRecord(), FeedLag(clock=clock, database_clock=database_clock)
     runs = Runs(capacity=settings.max_running, observer=observer)
     lease = Lease(clock, seconds=settings.lease.total_seconds())
@@ -128,7 +130,7 @@ async def node(
             intake=intake,
             database_clock=database_clock,
         ),
-        describe=partial(_describe, settings, store, tasks, started_at, new_id or new_node_id),
+        describe=partial(describe, settings, store, tasks, started_at, new_id or new_node_id),
     )
     finisher = Finisher(
         store=store,
@@ -137,25 +139,36 @@ async def node(
         database_clock=database_clock,
         on_scheduled_end=doorbell.ring,
     )
+    admission = Admission(
+        slots=Slots(store=store, lease=lease, clock=clock),
+        permits=PermitBook(store=store, rates=tasks.rates),
+        lobby=lobby,
+        runs=runs,
+        lease=lease,
+        clock=clock,
+        database_clock=database_clock,
+        wake=window.changed.set,
+        look_again=window.doubt,
+    )
     runner = Runner(
         runs=runs,
         tasks=tasks,
         finisher=finisher,
         lease=lease,
-        lateness=lateness,
+        admission=admission,
         clock=clock,
         database_clock=database_clock,
         threads=settings.threads,
-        observer=observer,
+        telling=Telling(lateness=lateness, observer=observer),
     )
     dispatcher = Dispatcher(
         store=store,
         window=window,
         runs=runs,
         lease=lease,
-        health=health,
         clock=clock,
         database_clock=database_clock,
+        admission=admission,
         start=runner.start,
         pace=Pace(claim_lead=settings.claim_lead, catch_up_rate=settings.catch_up_rate),
     )
@@ -187,6 +200,7 @@ async def node(
     feeder = Feeder(
         store=store,
         window=window,
+        lobby=lobby,
         clock=clock,
         database_clock=database_clock,
         membership=membership,
@@ -244,6 +258,7 @@ async def node(
         version=version("later-core"),
         started_at=started_at,
     )
+    watchdog = Watchdog(clock=clock, name_of=runner.name_of) if watch_loop else None
     loops = {
         "keeper": keeper.run,
         "lease": keeper.guard,
@@ -251,6 +266,7 @@ async def node(
             store=store, window=window, clock=clock, database_clock=database_clock
         ).run,
         "feeder": feeder.run,
+        "admission": admission.run,
         "planner": planner.run,
         "news": news.run,
         "follower": follower.run,
@@ -259,10 +275,8 @@ async def node(
         "deadlines": runner.deadlines.run,
         "drainer": drainer.run,
         "aborted": runner.call_back_aborted,
+        **({"watchdog": watchdog.run} if watchdog else {}),
     }
-    watchdog = Watchdog(clock=clock, name_of=runner.name_of) if watch_loop else None
-    if watchdog:
-        loops["watchdog"] = watchdog.run
     show_figures(
         observer,
         window=window,
@@ -281,6 +295,7 @@ async def node(
         async with (
             watchdog or nullcontext(),
             finisher,
+            admission,
             runner,
             run_loops(loops, clock),
             instances,
@@ -288,7 +303,7 @@ async def node(
             transfer,
             asyncio.TaskGroup() as group,
         ):
-            group.create_task(supervise("dispatcher", dispatcher.run, clock))
+            group.create_task(dispatch(dispatcher, health, clock))
             try:
                 yield RunningNode(
                     instances=instances,
@@ -322,25 +337,3 @@ def _sharing(on_event: EventWatcher, membership: Membership) -> Callable[[Event]
         on_event(event, is_mine=is_mine)
 
     return tell
-
-
-def new_node_id() -> str:
-    """An id that no other process has, nor this one at another start."""
-    return f"{socket.gethostname()}-{os.getpid()}-{uuid_utils.uuid4().hex[:8]}"
-
-
-def _describe(
-    settings: Settings,
-    store: Store,
-    tasks: Tasks,
-    started_at: datetime,
-    new_id: Callable[[], str],
-) -> Node:
-    return Node(
-        id=new_id(),
-        address=settings.listen,
-        version=version("later-core"),
-        tasks=tasks.names(),
-        started_at=started_at,
-        has_local_database=store.is_local,
-    )

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from later_core.settings import Settings
 
 from later_core.app.exposure import check_exposure
+from later_core.app.identity import new_node_id
 from later_core.app.lifecycle import patiently, run_loops
-from later_core.app.node import new_node_id, node
+from later_core.app.node import node
 from later_core.telemetry.switch import observing
 
 _log = structlog.get_logger(__name__)

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from later_core.model.limits import TASK_NAME_MAX_LENGTH
+from later_core.model.rate import RateLimit
 from later_core.plugin.setting import PluginSetting
 from later_core.plugin.task import Task
 
@@ -89,6 +90,9 @@ def _check_task(task: Any) -> None:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise Unfit(f"{callback} of task {name!r} is a generator; it must not yield")
     _check_schema(name, task.parameters_schema)
+    rate: object = task.rate_limit
+    if rate is not None and not isinstance(rate, RateLimit):
+        raise Unfit(f"the rate_limit of task {name!r} is not a later_core.RateLimit")
 
 
 def _check_schema(name: str, schema: Any) -> None:

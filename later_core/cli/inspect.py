@@ -18,6 +18,7 @@ from later_core.cli.times import iso, relative, spell_late
 from later_core.client.records import plugins_record, stats_record
 from later_core.model.stats import Stats
 from later_core.ports.clock import SystemClock
+from later_core.ports.tasks import WithRates
 from later_core.settings import assignments
 
 
@@ -31,17 +32,22 @@ def plugins(assigned: Sequence[str], config: Path | None, *, as_json: bool) -> N
     catalog.collect(settings.plugins)
     # Last, so that a plugin whose commands cannot be added is listed too.
     catalog.extend_cli(click.Group())
+    tasks = WithRates(catalog, settings.rate_limits)
+    installed = [each for name in tasks.names() if (each := tasks.get(name)) is not None]
     if as_json:
-        print_json(plugins_record(catalog.installed, catalog.rejected))
+        print_json(plugins_record(installed, catalog.rejected))
         return
     print_table(
         ("TASK", "DISTRIBUTION", "VERSION", "DESCRIPTION"),
         [
             (each.task.name, each.distribution, each.version, each.task.description)
-            for each in catalog.installed
+            for each in installed
         ],
         prose=True,
     )
+    if tasks.rates:
+        click.echo()
+        print_table(("TASK", "RATE LIMIT"), [(n, str(rate)) for n, rate in tasks.rates.items()])
     if catalog.rejected:
         click.echo()
         print_table(

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from later_core.cli.times import iso, relative, spell
+from later_core.model.concurrency import Concurrency
 from later_core.model.event import Event
 from later_core.model.instance import Instance
 from later_core.model.state import State
@@ -146,6 +147,7 @@ def instance_details(instance: Instance, now: datetime) -> Iterable[tuple[str, s
         "start deadline",
         spell(instance.start_deadline.total_seconds()) if instance.start_deadline else "",
     )
+    yield "concurrency", concurrency_text(instance.concurrency)
     yield "delivery", instance.delivery.value
     yield "priority", str(instance.priority or "")
     yield "labels", ", ".join(f"{key}={value}" for key, value in sorted(instance.labels.items()))
@@ -155,6 +157,13 @@ def instance_details(instance: Instance, now: datetime) -> Iterable[tuple[str, s
     yield "started", when(instance.start_time)
     yield "finished", when(instance.finish_time)
     yield "revision", str(instance.revision)
+
+
+def concurrency_text(concurrency: Concurrency | None) -> str:
+    """How many of which key may run at once; empty without limit."""
+    if concurrency is None:
+        return ""
+    return f"{concurrency.limit} at once of {concurrency.key}"
 
 
 ATTEMPT_COLUMNS = ("ATTEMPT", "STARTED", "TOOK", "NODE", "ERROR")

@@ -17,8 +17,14 @@ from later_core.cli.options import (
     duration_option,
     labels_option,
 )
+from later_core.model.concurrency import Concurrency
 from later_core.model.instance import Delivery, NewInstance
-from later_core.model.limits import MAX_ATTEMPTS, PARAMETERS_MAX_BYTES, PRIORITY_MAX
+from later_core.model.limits import (
+    CONCURRENCY_MAX,
+    MAX_ATTEMPTS,
+    PARAMETERS_MAX_BYTES,
+    PRIORITY_MAX,
+)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -51,6 +57,16 @@ def policy_options(command: _F) -> _F:
         labels_option(help="A label; may be repeated."),
         duration_option("--timeout", help="How long one attempt may take."),
         duration_option("--start-deadline", help="How late a start is still useful."),
+        click.option(
+            "--concurrency-key",
+            metavar="KEY",
+            help="Of all that carry this key only --concurrency-limit run at once.",
+        ),
+        click.option(
+            "--concurrency-limit",
+            type=WholeNumber(1, CONCURRENCY_MAX),
+            help="How many of the key may run at once in the whole cluster. [default: 1]",
+        ),
         click.option(
             "--max-attempts",
             type=WholeNumber(1, MAX_ATTEMPTS),
@@ -92,12 +108,25 @@ def template(words: dict[str, Any], before: NewInstance | None = None) -> NewIns
     parameters = _parameters(words["parameters"], words["json_parameters"], words["file"])
     if parameters is not None:
         said["parameters"] = parameters
+    if concurrency := _concurrency(words, before.concurrency):
+        said["concurrency"] = concurrency
     retry = _said(words, "max_attempts", "min_backoff", "max_backoff", "multiplier")
     if words["retry_jitter"] is not None:
         retry["jitter"] = words["retry_jitter"]
     if retry:
         said["retry"] = replace(before.retry, **retry)
     return replace(before, **said)
+
+
+def _concurrency(words: dict[str, Any], before: Concurrency | None) -> Concurrency | None:
+    key, limit = words["concurrency_key"], words["concurrency_limit"]
+    if key is None and limit is None:
+        return None
+    if before is not None:
+        return Concurrency(key=key or before.key, limit=limit or before.limit)
+    if key is None:
+        raise click.UsageError("--concurrency-limit needs a --concurrency-key")
+    return Concurrency(key=key, limit=limit or 1)
 
 
 def _said(words: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
+from later_core.model.rate import RateLimit
 from later_core.ports.tasks import RejectedPlugin
+from later_core.rpc.convert_inventory import from_rate_limit
 from later_core.rpc.v1 import later_pb2 as pb
 
 
@@ -16,7 +18,8 @@ from later_core.rpc.v1 import later_pb2 as pb
 class TaskInfo:
     """A task that the server can run, and the distribution that provides it.
 
-    ``parameters_schema`` is JSON Schema, None where the task declares none.
+    ``parameters_schema`` is JSON Schema, None where the task declares none; ``rate_limit`` the one in force,
+    None where it may start as often as it is due.
     """
 
     name: str
@@ -24,6 +27,7 @@ class TaskInfo:
     distribution: str
     version: str
     parameters_schema: Mapping[str, Any] | None = None
+    rate_limit: RateLimit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,4 +50,5 @@ def from_task(message: pb.Task) -> TaskInfo:
             if message.HasField("parameters_schema")
             else None
         ),
+        rate_limit=from_rate_limit(message.rate_limit) if message.HasField("rate_limit") else None,
     )

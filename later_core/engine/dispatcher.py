@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 
+from later_core.engine.admission import Admission, Admitted
 from later_core.engine.supervisor import backoff
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
-from later_core.local.health import Health
 from later_core.local.lease import Lease
 from later_core.local.runs import Run, Runs
 from later_core.local.window import Entry, Window
@@ -51,6 +53,8 @@ class Dispatcher:
 
     The runner holds what was claimed ahead until its very execution time. The backlog is claimed
     only when nothing is due now, at no more than ``catch_up_rate``.
+
+    What a claim leaves alone since it needs a slot waits in the lobby, and comes back once it is admitted.
     """
 
     def __init__(
@@ -60,9 +64,9 @@ class Dispatcher:
         window: Window,
         runs: Runs,
         lease: Lease,
-        health: Health,
         clock: Clock,
         database_clock: DatabaseClock,
+        admission: Admission,
         start: Callable[[Run], None],
         pace: Pace,
     ) -> None:
@@ -70,10 +74,13 @@ class Dispatcher:
         self._window = window
         self._runs = runs
         self._lease = lease
-        self._health = health
         self._clock = clock
         self._database_clock = database_clock
+        self._admission = admission
         self._start = start
+        #: What a claim is told of tasks with a rate limit: nothing, where there are none.
+        tasks = admission.limited_tasks
+        self._but_limited: dict[str, Any] = {"but_tasks": tasks} if tasks else {}
         self._lead_ms = pace.claim_lead / timedelta(milliseconds=1)
         self._latest_ms = self._lead_ms * (1 - _GATHER)
         self._rate = pace.catch_up_rate
@@ -89,32 +96,38 @@ class Dispatcher:
     async def run(self) -> None:
         """Dispatch until ``stop``; then wait for the claims under way, so that none is orphaned."""
         self._in_flight = asyncio.Semaphore(_CLAIMS_IN_FLIGHT)
-        self._health.loop_runs(True)
         try:
             async with asyncio.TaskGroup() as claims:
                 while not self._stopping:
                     if self._failures or self._is_look_due():
                         await self._hand_back_lost_claims()
                     await self._in_flight.acquire()
-                    entries = self._next_batch() if self._is_due() else []
-                    if entries:
+                    # First whether anything is due: that is when news from here on begin to count.
+                    is_due = self._is_due()
+                    if admitted := self._admission.pop(_BATCH):
+                        self._runs.reserve(len(admitted))
+                        claim = claims.create_task(self._claim_admitted(admitted))
+                        claim.add_done_callback(partial(self._release, len(admitted)))
+                    elif entries := self._next_batch() if is_due else []:
                         self._runs.reserve(len(entries))
                         claim = claims.create_task(self._claim(entries))
                         claim.add_done_callback(partial(self._release, len(entries)))
                     else:
                         self._in_flight.release()
                         await self._sleep()
-            self.stopped.set()
+            self._note_stop()
         except BaseException as error:
             # Claims under way were cancelled with the loop: the next run hands them back first,
             # and a pull finds again what they had taken out of the window.
             self._note_failure()
             self._window.doubt()
             if isinstance(error, asyncio.CancelledError):
-                self.stopped.set()
+                self._note_stop()
             raise
-        finally:
-            self._health.loop_runs(False)
+
+    def _note_stop(self) -> None:
+        self._admission.stop()
+        self.stopped.set()
 
     def stop(self) -> None:
         """Claim nothing more."""
@@ -175,18 +188,69 @@ class Dispatcher:
         until_ms = max(
             int(self._database_clock.now_ms() + self._lead_ms), *(due_ms for due_ms, _ in entries)
         )
+        until = from_millis(until_ms)
         try:
             claimed = await self._store.claim(
-                [id for _, id in entries], node=self._lease.node, until=from_millis(until_ms)
+                [id for _, id in entries], node=self._lease.node, until=until, **self._but_limited
             )
         except StoreUnavailable as error:
             self._note_failure()
             _log.warning("claim failed", count=len(entries), detail=error.detail)
             self._window.put_back(entries, now_ms=self._database_clock.now_ms())
-        else:
-            self._runs.note_claim(due=len(entries), won=len(claimed))
+            return
+        self._runs.note_claim(due=len(entries), won=len(claimed))
+        for instance in claimed:
+            self._start(self._runs.add(instance))
+        if len(claimed) < len(entries):
+            won = {instance.id for instance in claimed}
+            await self._gate([entry for entry in entries if entry[1] not in won], until)
+
+    async def _gate(self, entries: Sequence[Entry], until: datetime) -> None:
+        """Of what was not claimed some may need a slot: those wait for it."""
+        try:
+            gated = await self._store.gated(
+                [id for _, id in entries], until=until, tasks=self._admission.limited_tasks
+            )
+        except StoreUnavailable:
+            self._window.put_back(entries, now_ms=self._database_clock.now_ms())
+            return
+        if gated:
+            self._admission.offer(gated)
+
+    async def _claim_admitted(self, admitted: Sequence[Admitted]) -> None:
+        """Claim what holds a slot of this very node; a slot that comes to no run is given back.
+
+        A node that was declared dead lives on under another id: the slots of the former one are void.
+        """
+        node = self._lease.node
+        left = {one.gated.id: one for one in admitted}
+        ids = [id for id, one in left.items() if one.slot is None or one.slot.node == node]
+        until_ms = self._database_clock.now_ms() + self._lead_ms
+        try:
+            claimed = await self._store.claim(
+                ids, node=node, until=from_millis(int(until_ms)), is_admitted=True
+            )
+            self._runs.note_claim(due=len(ids), won=len(claimed))
             for instance in claimed:
-                self._start(self._runs.add(instance))
+                run, one = self._runs.add(instance), left.pop(instance.id)
+                run.slot, run.permit = one.slot, one.permit
+                run.ready_ms = max(run.due_ms, one.since_ms)
+                if one.permit is not None:
+                    run.due_ms = max(run.due_ms, math.ceil(one.permit.at_ms))
+                self._start(run)
+        except StoreUnavailable as error:
+            self._note_failure()
+            _log.warning("claim failed", count=len(ids), detail=error.detail)
+            self._put_back(left.values())
+        finally:
+            for one in left.values():
+                self._admission.give_back(one.slot, one.permit)
+        if len(ids) < len(admitted):
+            self._put_back(one for one in left.values() if one.gated.id not in ids)
+
+    def _put_back(self, admitted: Iterable[Admitted]) -> None:
+        entries = [(one.gated.due_ms, one.gated.id) for one in admitted]
+        self._window.put_back(entries, now_ms=self._database_clock.now_ms())
 
     def _release(self, count: int, _: asyncio.Task[None]) -> None:
         self._runs.release(count)

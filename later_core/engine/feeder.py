@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import structlog
 
 from later_core.local.database_clock import DatabaseClock
+from later_core.local.lobby import Lobby
 from later_core.local.membership import Membership, Share
 from later_core.local.window import Window
 from later_core.model.instant import from_millis, to_millis
@@ -36,6 +38,7 @@ class Feeder:
         *,
         store: Store,
         window: Window,
+        lobby: Lobby,
         clock: Clock,
         database_clock: DatabaseClock,
         membership: Membership,
@@ -44,6 +47,7 @@ class Feeder:
     ) -> None:
         self._store = store
         self._window = window
+        self._lobby = lobby
         self._clock = clock
         self._database_clock = database_clock
         self._membership = membership
@@ -79,6 +83,10 @@ class Feeder:
     def _is_cut_short(self) -> bool:
         """Whether the window had no room for all that is near, or is in doubt whether it has it."""
         return self._window.is_doubted or self._window.horizon_ms < self._target_ms
+
+    def _is_new(self, entry: DueEntry, touched: Collection[str]) -> bool:
+        """Whether what was read is the latest word, and nothing that waits for a slot already."""
+        return entry.id not in touched and not self._lobby.holds(entry.due_ms, entry.id)
 
     def _boundary(self) -> datetime:
         """What is due before this is backlog."""
@@ -127,7 +135,7 @@ class Feeder:
                         continue  # of the next priority some may be due sooner
                     return count
                 # One that became overdue while it was read may be refused; those behind it are not.
-                if entry.id not in touched and self._window.offer(
+                if self._is_new(entry, touched) and self._window.offer(
                     entry.due_ms, entry.id, now_ms=now_ms, priority=entry.priority or None
                 ):
                     count += 1
@@ -162,7 +170,7 @@ class Feeder:
                 return count
             now_ms = self._database_clock.now_ms()
             for entry in page:
-                if entry.id not in touched:
+                if self._is_new(entry, touched):
                     priority = entry.priority or None
                     if not self._window.offer(
                         entry.due_ms, entry.id, now_ms=now_ms, priority=priority

@@ -9,6 +9,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from contextvars import copy_context
 from functools import lru_cache
 from typing import Any
@@ -30,18 +31,30 @@ class Invocation:
     def __init__(self, threads: Executor) -> None:
         self._threads = threads
 
-    async def run(self, task: Task, context: Context, began: Callable[[], None]) -> Outcome:
-        """One attempt. ``began`` is called in the moment before the task's code begins.
+    async def run(
+        self,
+        task: Task,
+        context: Context,
+        began: Callable[[], None],
+        ended: Callable[[], None] | None = None,
+    ) -> Outcome:
+        """One attempt. ``began`` is called in the moment before the task's code begins, ``ended`` on
+        the event loop once it has come to its end: later than the attempt, if it runs in a thread and
+        the attempt was given up.
 
         Only the attempt's own cancellation passes; every other exception is an outcome.
         """
         try:
             if _is_async(task.run):
-                began()
-                value: Any = task.run(context)
-                value = await value
+                try:
+                    began()
+                    value: Any = task.run(context)
+                    value = await value
+                finally:
+                    if ended is not None:
+                        ended()
             else:
-                value = await self._in_thread(task.run, context, began)
+                value = await self._in_thread(task.run, context, began, ended=ended)
         except BaseException as error:
             if _is_ours(error):
                 raise
@@ -69,19 +82,30 @@ class Invocation:
             )
 
     async def _in_thread(
-        self, call: Callable[..., Any], context: Context, began: Callable[[], None], *args: Any
+        self,
+        call: Callable[..., Any],
+        context: Context,
+        began: Callable[[], None],
+        *args: Any,
+        ended: Callable[[], None] | None = None,
     ) -> Any:
+        loop = asyncio.get_running_loop()
+
         def body() -> Any:
-            began()
             try:
+                began()
                 return call(context, *args)
             except StopIteration as error:
                 # No future carries this one: before Python 3.12 the attempt would wait for ever.
                 raise RuntimeError(f"{call!r} raised StopIteration") from error
+            finally:
+                if ended is not None:
+                    with suppress(RuntimeError):  # the loop is closed, and the process about to end
+                        loop.call_soon_threadsafe(ended)
 
         # What is current here, a span say, is current in the thread too.
         whole = copy_context().run
-        value = await asyncio.get_running_loop().run_in_executor(self._threads, whole, body)
+        value = await loop.run_in_executor(self._threads, whole, body)
         return await value if inspect.isawaitable(value) else value
 
 

@@ -76,13 +76,14 @@ class Keeper:
         await self._beat()
 
     async def run(self) -> None:
-        """Loop: beat, and every half lease recover what dead nodes held."""
+        """Loop: beat, and every half lease recover what dead nodes held, slots included."""
         recover_at = self._clock.monotonic()
         while True:
             try:
                 await self._beat()
                 if self._clock.monotonic() >= recover_at:
                     await self._recover()
+                    await self._store.free_slots()
                     recover_at = self._clock.monotonic() + self._lease.seconds / 2
             except StoreUnavailable as error:
                 self._health.store_answers(False)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import structlog
 
+from later_core.engine.admission import Admission
 from later_core.engine.deadlines import Deadlines
 from later_core.engine.finisher import Finisher
 from later_core.engine.holder import Holder
@@ -17,7 +18,6 @@ from later_core.engine.telling import Telling
 from later_core.engine.threads import Threads
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
-from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
 from later_core.local.runs import Run, Runs, Stop
 from later_core.model.instance import Instance, InstanceError
@@ -25,7 +25,6 @@ from later_core.model.outcome import Ending, Failed, HandedBack, Outcome
 from later_core.model.state import State
 from later_core.plugin.context import Context
 from later_core.ports.clock import Clock
-from later_core.ports.observer import Observer
 from later_core.ports.tasks import Tasks
 
 _log = structlog.get_logger(__name__)
@@ -50,20 +49,20 @@ class Runner:
         tasks: Tasks,
         finisher: Finisher,
         lease: Lease,
-        lateness: LatenessRecord,
+        admission: Admission,
         clock: Clock,
         database_clock: DatabaseClock,
         threads: int,
-        observer: Observer | None = None,
+        telling: Telling,
     ) -> None:
         self._runs = runs
         self._tasks = tasks
         self._finisher = finisher
         self._lease = lease
-        self._lateness = lateness
+        self._admission = admission
         self._clock = clock
         self._database_clock = database_clock
-        self._telling = Telling(observer)
+        self._telling = telling
         self._threads = Threads(limit=threads)
         self._invocation = Invocation(self._threads)
         self.holder = Holder(clock=clock, database_clock=database_clock, begin=self._start_due)
@@ -171,6 +170,21 @@ class Runner:
         finally:
             self.began.pop(run.key, None)
             self._runs.remove(run)
+            self._release(run)
+
+    def _release(self, run: Run) -> None:
+        """Give back what it was admitted with, but for the slot of code that goes on in a thread."""
+        permit, run.permit = run.permit, None
+        slot = None
+        if not run.is_code_running:
+            slot, run.slot = run.slot, None
+        if slot is not None or permit is not None:
+            self._admission.give_back(slot, permit)
+
+    def _note_code_end(self, run: Run) -> None:
+        run.is_code_running = False
+        if self._runs.get(run.instance.id) is not run:
+            self._release(run)  # the attempt was over before
 
     async def _attempt(self, run: Run, context: Context) -> Outcome:
         """Hold and call; answers an outcome whatever happens, unless the runner itself is cancelled."""
@@ -189,7 +203,12 @@ class Runner:
             if run.instance.timeout is not None:
                 self.deadlines.watch(run, run.instance.timeout)
             outcome = await self._telling.call(
-                self._invocation, installed.task, run, context, lambda: self._note_begin(run)
+                self._invocation,
+                installed.task,
+                run,
+                context,
+                lambda: self._note_begin(run),
+                None if run.slot is None else lambda: self._note_code_end(run),
             )
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -224,6 +243,10 @@ class Runner:
             if late > instance.start_deadline:
                 message = f"due {late.total_seconds():.3f} s ago, too late to be useful"
                 return Failed(error=_error("MISSED", message), is_final=True)
+        needs_slot = instance.concurrency is not None and run.slot is None
+        needs_permit = run.permit is None and instance.task in self._admission.limited_tasks
+        if needs_slot or needs_permit:
+            return HandedBack(error=_error("NOT_ADMITTED", "it has no slot, or no permit"))
         return None
 
     def _note_begin(self, run: Run) -> None:
@@ -233,14 +256,15 @@ class Runner:
             RuntimeError: the run was stopped while it waited for a thread; its code must not begin.
         """
         now_ms = self._database_clock.now_ms()
+        run.is_code_running = run.slot is not None
         self.began[run.key] = now_ms
         # Looked at after the note: whoever stops the run from here on sees that it has begun.
         if run.stop_reason is not None:
             self.began.pop(run.key, None)
             raise RuntimeError("stopped before it began")
-        late_seconds = (now_ms - run.due_ms) / 1000.0
-        self._lateness.add(late_seconds)
-        self._telling.started(run, late_seconds)
+        if run.permit is not None:
+            self._admission.begin(run.permit)
+        self._telling.started(run, (now_ms - run.ready_ms) / 1000.0)
 
     def _stopped(self, run: Run) -> Outcome:
         match run.stop_reason:

@@ -26,7 +26,7 @@ class Health:
         self._note(before)
 
     def loop_runs(self, runs: bool) -> None:
-        """Told by the dispatcher as it begins and ends."""
+        """Told as the dispatcher begins and ends."""
         before = self.is_serving
         self._loop_runs = runs
         self._note(before)

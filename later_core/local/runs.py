@@ -7,8 +7,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 
+from later_core.model.concurrency import Slot
 from later_core.model.instance import Instance
 from later_core.model.instant import to_millis
+from later_core.model.rate import Permit
 from later_core.model.state import State
 from later_core.plugin.context import Context
 from later_core.ports.observer import Observer
@@ -37,16 +39,28 @@ class Run:
         "context",
         "due_ms",
         "instance",
+        "is_code_running",
         "is_interruptible",
         "let_go",
+        "permit",
+        "ready_ms",
+        "slot",
         "stop_reason",
         "task",
     )
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
-        #: Its execution time, in milliseconds since the Unix epoch.
+        #: When its code may begin: its execution time, or its permit's; milliseconds since the Unix epoch.
         self.due_ms = to_millis(instance.execution_time)
+        #: Since when it could begin: its execution time, or when it was admitted.
+        self.ready_ms: float = self.due_ms
+        #: What its concurrency key asks for; held until its code has surely ended.
+        self.slot: Slot | None = None
+        #: What the rate limit of its task asks for; used as its code begins.
+        self.permit: Permit | None = None
+        #: Whether the code of one that has a slot runs, be it in a thread that was given up.
+        self.is_code_running = False
         self.context: Context | None = None
         #: The asyncio task that carries the run, None until it has begun.
         self.task: asyncio.Task[None] | None = None
@@ -87,6 +101,7 @@ class Runs:
         self._observer = observer
         self._runs: dict[str, Run] = {}
         self._claiming = 0
+        self._kept = 0
         #: Aborted between this node's claim and its run, by (id, attempt).
         self._aborted_early: dict[tuple[str, int], Instance] = {}
         self._aborted: deque[Instance] = deque()
@@ -110,7 +125,7 @@ class Runs:
     @property
     def room(self) -> int:
         """How many more runs may be claimed now."""
-        return max(0, self.capacity - len(self._runs) - self._claiming)
+        return max(0, self.capacity - len(self._runs) - self._claiming - self._kept)
 
     def get(self, id: str) -> Run | None:
         """The run of this instance on this node."""
@@ -128,6 +143,11 @@ class Runs:
         if not self._claiming:
             self._settle_early_aborts()
             self.no_claims.set()
+        self._note_room()
+
+    def keep_room(self, count: int) -> None:
+        """Keep room for so many that are being admitted; less than nothing gives it back."""
+        self._kept += count
         self._note_room()
 
     def note_claim(self, *, due: int, won: int) -> None:

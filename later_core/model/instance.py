@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from later_core.model.concurrency import Concurrency
 from later_core.model.retry import NO_RETRY, RetryPolicy
 from later_core.model.state import State
 from later_core.model.value import value
@@ -67,6 +68,7 @@ class NewInstance:
     start_deadline: timedelta | None = None
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
+    concurrency: Concurrency | None = None
     priority: int = 0
     trace_parent: str | None = None
 
@@ -78,8 +80,9 @@ class Instance:
     What never changes: ``id``, ``task``, ``parameters``, ``retry``, ``timeout`` (of one attempt),
     ``start_deadline`` (how long after the execution time a start is still useful), ``delivery``,
     ``priority`` (0 to ``PRIORITY_MAX``: of what is due and cannot all be claimed, the higher first),
-    ``labels``, ``schedule_id``, ``fingerprint`` (of the content asked for, tells a repeated create
-    from another one), ``trace_parent`` (the span in which it was created) and ``create_time``.
+    ``labels``, ``concurrency`` (how many may run at once), ``schedule_id``, ``fingerprint`` (of the content
+    asked for, tells a repeated create from another one), ``trace_parent`` (the span in which it was
+    created) and ``create_time``.
 
     What changes, always together with ``revision``: ``state``; ``execution_time``; ``attempt``
     (0 before the first start); ``uncounted_attempts`` (those that the retry policy leaves out: made
@@ -104,6 +107,7 @@ class Instance:
     start_deadline: timedelta | None = None
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
+    concurrency: Concurrency | None = None
     schedule_id: str | None = None
     trace_parent: str | None = None
     fingerprint: bytes = b""

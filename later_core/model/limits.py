@@ -24,6 +24,9 @@ LABELS_MAX_COUNT = 32
 LABEL_KEY_MAX_LENGTH = 63
 LABEL_VALUE_MAX_LENGTH = 255
 MAX_ATTEMPTS = 1000
+CONCURRENCY_KEY_MAX_LENGTH = 128
+#: All that hold a slot of a key stand in one document.
+CONCURRENCY_MAX = 1000
 PRIORITY_MAX = 100
 #: Of the attempts that have ended, so many stand on the instance; older ones are dropped.
 ATTEMPTS_KEPT = 10

@@ -96,6 +96,7 @@ def placed(schedule_id: str, request: NewInstance, *, now: datetime) -> Instance
         start_deadline=request.start_deadline,
         delivery=request.delivery,
         labels=request.labels,
+        concurrency=request.concurrency,
         priority=request.priority,
         schedule_id=schedule_id,
         trace_parent=request.trace_parent,

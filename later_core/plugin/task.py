@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, ClassVar
 
 from later_core.model.instance import InstanceError
+from later_core.model.rate import RateLimit
 from later_core.plugin.context import Context
 
 
@@ -46,6 +47,9 @@ class Task(ABC):
     description: ClassVar[str] = ""
     #: JSON Schema of the parameters, for clients and people; None says nothing about them.
     parameters_schema: ClassVar[Mapping[str, Any] | None] = None
+
+    #: How often it may start in the whole cluster; None: as often as it is due. Operators may set another.
+    rate_limit: ClassVar[RateLimit | None] = None
 
     @abstractmethod
     def run(self, context: Context) -> Awaitable[bytes | str | None] | bytes | str | None:

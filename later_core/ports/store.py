@@ -18,16 +18,17 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Self
 
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance
-from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.model.schedule import Schedule
 from later_core.model.transfer import Restored
+from later_core.ports.admission import AdmissionStore
+from later_core.ports.nodes import NodeStore
 from later_core.ports.schedules import ScheduleStore
 
 
@@ -90,10 +91,11 @@ class Snapshot(ABC):
         """
 
 
-class Store(ScheduleStore):
+class Store(ScheduleStore, AdmissionStore, NodeStore):
     """The database of one Later. An async context manager: entering connects and prepares.
 
-    What it promises of schedules stands in ``later_core.ports.schedules``.
+    What it promises of schedules stands in ``later_core.ports.schedules``, of slots and permits in
+    ``later_core.ports.admission``, of nodes in ``later_core.ports.nodes``.
     """
 
     #: Whether it is reached by a socket of this machine, so that no node elsewhere can share it.
@@ -230,8 +232,19 @@ class Store(ScheduleStore):
         """
 
     @abstractmethod
-    async def claim(self, ids: Sequence[str], *, node: str, until: datetime) -> Sequence[Instance]:
+    async def claim(
+        self,
+        ids: Sequence[str],
+        *,
+        node: str,
+        until: datetime,
+        is_admitted: bool = False,
+        but_tasks: Collection[str] = (),
+    ) -> Sequence[Instance]:
         """PENDING -> RUNNING by this node, for those of the ids that are PENDING and due by ``until``.
+
+        Instances with a ``concurrency`` are left alone, unless ``is_admitted`` says that the node holds
+        a slot for each of them; and so are those of ``but_tasks``. ``gated`` tells of both.
 
         Sets ``node``, adds one to ``attempt``, clears ``start_time`` and ``error``. Answers exactly
         the instances that this very call claimed, as they are after it, in any order. After an
@@ -254,56 +267,6 @@ class Store(ScheduleStore):
         this same ending has been written already (a repeated call). False: the attempt is no longer
         this node's (aborted, or taken over), and nothing was changed. The attempt ended at ``end_time``,
         with ``attempt_error``.
-        """
-
-    # -- nodes -------------------------------------------------------------------------------
-
-    @abstractmethod
-    async def beat(self, node: Node, *, lease: timedelta) -> datetime | None:
-        """Renew (or begin) the node's lease by the database's clock; answers the database's now.
-
-        None: the lease had run out and another node has declared this one dead; it must stop
-        starting work, and live on only under a new id.
-        """
-
-    @abstractmethod
-    async def leave(self, node: str) -> None:
-        """Forget a node that has stopped in order."""
-
-    @abstractmethod
-    async def nodes(self) -> Sequence[NodeStatus]:
-        """Every node that beats or has lately been declared dead, in order of id."""
-
-    @abstractmethod
-    async def ask_to_drain(self, node: str) -> NodeStatus:
-        """Leave word for a living node to drain; it reads that with its next heartbeat.
-
-        Asking again changes nothing.
-
-        Raises:
-            NodeNotFound: no living node has this id.
-        """
-
-    @abstractmethod
-    async def recover(self, *, limit: int) -> Sequence[Instance]:
-        """Take RUNNING instances from nodes whose lease has run out by the database's clock.
-
-        First declares such nodes dead, durably. Then each of their RUNNING instances (and each whose
-        node is unknown): AT_LEAST_ONCE -> PENDING, due at the database's now, ``error`` with reason
-        NODE_LOST and one more of ``uncounted_attempts``; AT_MOST_ONCE -> FAILED, reason NODE_LOST.
-        The attempt has ended at the database's now, with that error.
-        Answers those that this call changed, as they are after it; call again while the answer is
-        as long as ``limit``. Several nodes may call at once: each instance is taken by one of them.
-        """
-
-    @abstractmethod
-    async def reclaim(self, node: str, running: Collection[tuple[str, int]]) -> Sequence[Instance]:
-        """Hand back what is RUNNING under this live node and is not among its running (id, attempt).
-
-        Closes the gap that a claim leaves whose answer was lost for good: such instances go back to
-        PENDING, due as before (their code never began, and the attempt is uncounted; it ended at the
-        database's now, with the error ``CLAIM_LOST`` of ``model.attempts``).
-        Call only while no claim or finish of this node is under way.
         """
 
     # -- history -----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from later_core.model.concurrency import Concurrency
 from later_core.model.instance import NO_LABELS, Delivery, Instance, NewInstance
 from later_core.model.query import Filter
 from later_core.model.retry import NO_RETRY, RetryPolicy
@@ -69,16 +70,8 @@ def fill_instance(message: pb.Instance, instance: Instance) -> None:
     fill_timestamp(message.create_time, instance.create_time)
     message.revision = instance.revision
     message.uncounted_attempts = instance.uncounted_attempts
-    message.trace_parent = instance.trace_parent or ""
     message.priority = instance.priority
-    if instance.timeout is not None:
-        message.timeout.CopyFrom(to_duration(instance.timeout))
-    if instance.start_deadline is not None:
-        message.start_deadline.CopyFrom(to_duration(instance.start_deadline))
-    if instance.labels:
-        message.labels.update(instance.labels)
-    if instance.schedule_id is not None:
-        message.schedule_id = instance.schedule_id
+    _fill_wishes(message, instance)
     if instance.node is not None:
         message.node = instance.node
     if instance.start_time is not None:
@@ -86,6 +79,22 @@ def fill_instance(message: pb.Instance, instance: Instance) -> None:
     if instance.finish_time is not None:
         fill_timestamp(message.finish_time, instance.finish_time)
     fill_outcome(message, instance)
+
+
+def _fill_wishes(message: pb.Instance, instance: Instance) -> None:
+    """What was asked for, and most do without."""
+    if instance.timeout is not None:
+        message.timeout.CopyFrom(to_duration(instance.timeout))
+    if instance.start_deadline is not None:
+        message.start_deadline.CopyFrom(to_duration(instance.start_deadline))
+    if instance.labels:
+        message.labels.update(instance.labels)
+    if instance.concurrency is not None:
+        _fill_concurrency(message.concurrency, instance.concurrency)
+    if instance.schedule_id is not None:
+        message.schedule_id = instance.schedule_id
+    if instance.trace_parent is not None:
+        message.trace_parent = instance.trace_parent
 
 
 def from_instance(message: pb.Instance) -> Instance:
@@ -105,6 +114,7 @@ def from_instance(message: pb.Instance) -> Instance:
         start_deadline=exact_duration(message.start_deadline) if has("start_deadline") else None,
         delivery=_FROM_DELIVERY[message.delivery],
         labels=dict(message.labels) if message.labels else NO_LABELS,
+        concurrency=_concurrency(message),
         schedule_id=message.schedule_id or None,
         trace_parent=message.trace_parent or None,
         node=message.node or None,
@@ -141,6 +151,8 @@ def fill_template(message: WithTemplate, new: NewInstance) -> None:
         message.timeout.CopyFrom(to_duration(new.timeout))
     if new.start_deadline is not None:
         message.start_deadline.CopyFrom(to_duration(new.start_deadline))
+    if new.concurrency is not None:
+        _fill_concurrency(message.concurrency, new.concurrency)
 
 
 def from_new_instance(
@@ -185,8 +197,20 @@ def from_template(
         ),
         delivery=_FROM_DELIVERY[message.delivery],
         labels=dict(message.labels) if message.labels else NO_LABELS,
+        concurrency=_concurrency(message),
         priority=message.priority,
     )
+
+
+def _fill_concurrency(message: pb.Concurrency, concurrency: Concurrency) -> None:
+    message.key = concurrency.key
+    message.limit = concurrency.limit
+
+
+def _concurrency(message: WithTemplate | pb.Instance) -> Concurrency | None:
+    if not message.HasField("concurrency"):
+        return None
+    return Concurrency(key=message.concurrency.key, limit=message.concurrency.limit)
 
 
 def set_due(message: WithDue, execution_time: datetime | None, delay: timedelta | None) -> None:

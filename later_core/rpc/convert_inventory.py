@@ -10,6 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from later_core.model.node import ListedNode, Node, NodeStatus
 from later_core.model.query import Counts
+from later_core.model.rate import RateLimit
 from later_core.model.stats import Lateness, Stats
 from later_core.ports.tasks import InstalledTask, RejectedPlugin
 from later_core.rpc import json_text
@@ -29,7 +30,19 @@ def to_task(installed: InstalledTask) -> pb.Task:
         distribution=installed.distribution,
         version=installed.version,
         parameters_schema=_schema(task.name, task.parameters_schema),
+        rate_limit=_rate_limit(installed.rate_limit),
     )
+
+
+def _rate_limit(rate: RateLimit | None) -> pb.RateLimit | None:
+    if rate is None:
+        return None
+    return pb.RateLimit(count=rate.count, per=to_duration(rate.per), burst=rate.burst)
+
+
+def from_rate_limit(message: pb.RateLimit) -> RateLimit:
+    """The rate limit that a server sent."""
+    return RateLimit(count=message.count, per=exact_duration(message.per), burst=message.burst)
 
 
 def _schema(task: str, schema: Mapping[str, Any] | None) -> Struct | None:

@@ -70,7 +70,9 @@ def _is_plainly_right(request: pb.CreateInstanceRequest) -> bool:
     passes there: a test compares the two.
     """
     has = request.HasField
-    if has("retry") or has("timeout") or has("start_deadline") or request.labels:
+    if has("retry") or has("timeout") or has("start_deadline") or has("concurrency"):
+        return False
+    if request.labels:
         return False
     match request.WhichOneof("due"):
         case "execution_time":

@@ -44,8 +44,7 @@ class Inventory:
 
     def tasks(self) -> Sequence[InstalledTask]:
         """Every installed task, in order of name."""
-        found = [self._tasks.get(name) for name in self._tasks.names()]
-        return [task for task in found if task is not None]
+        return [self.task(name) for name in self._tasks.names()]
 
     def task(self, name: str) -> InstalledTask:
         """One task.

@@ -26,6 +26,7 @@ def place(request: NewInstance, *, now: datetime) -> Instance:
         start_deadline=request.start_deadline,
         delivery=request.delivery,
         labels=request.labels,
+        concurrency=request.concurrency,
         trace_parent=request.trace_parent,
         priority=request.priority,
         fingerprint=fingerprint(request) if request.id else b"",
@@ -57,7 +58,7 @@ def fingerprint(request: NewInstance) -> bytes:
         due = f"at {to_millis(round_up(request.execution_time))}"
     else:
         due = f"in {request.delay or timedelta()!r}"
-    content = (
+    content: tuple[object, ...] = (
         request.task,
         due,
         request.retry,
@@ -66,6 +67,9 @@ def fingerprint(request: NewInstance) -> bytes:
         request.delivery,
         sorted(request.labels.items()),
     )
+    if request.concurrency is not None:
+        # Only then, so that creates from before there were limits can be repeated.
+        content = (*content, request.concurrency)
     digest = hashlib.blake2b(repr(content).encode(), digest_size=16)
     digest.update(request.parameters)
     if request.priority:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from later_core.model.duration import parse_duration
+from later_core.model.rate import RateLimit, parse_rates
 from later_core.model.tls import is_pem
 
 
@@ -49,6 +52,12 @@ def _pem(value: str) -> str:
     return value.replace("\\n", "\n") if is_pem(value) else str(Path(value).expanduser())
 
 
+def _rates(value: object) -> object:
+    return MappingProxyType(parse_rates(value)) if isinstance(value, str) else value
+
+
+#: Rates by task; None lifts the limit that a task declares.
+RateLimits = Annotated[Mapping[str, RateLimit | None], BeforeValidator(_rates)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
 Directory = Annotated[Path, AfterValidator(Path.expanduser)]

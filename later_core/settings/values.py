@@ -16,7 +16,15 @@ from pydantic_core import PydanticCustomError
 from later_core.model.duration import format_duration
 from later_core.model.tls import ClientTls, ServerTls, is_pem
 from later_core.plugin.setting import PluginSetting
-from later_core.settings.forms import Address, Database, Directory, Duration, MongodbUri, Pem
+from later_core.settings.forms import (
+    Address,
+    Database,
+    Directory,
+    Duration,
+    MongodbUri,
+    Pem,
+    RateLimits,
+)
 
 PREFIX = "LATER_"
 MASK = "********"
@@ -172,6 +180,11 @@ class Settings(BaseModel):
     catch_up_rate: int = Field(
         1000, ge=1, le=1_000_000, description="Overdue instances started per second, at most."
     )
+    rate_limits: RateLimits = Field(
+        "",
+        validate_default=True,
+        description="Other rate limits than the tasks declare: mail=10/s, http-post=none.",
+    )
     grace: Duration = Field(
         timedelta(seconds=10),
         ge=timedelta(0),
@@ -312,7 +325,7 @@ def _text(value: object) -> str:
             return MASK
         case timedelta():
             return format_duration(value)
-        case bool():
-            return "true" if value else "false"
+        case Mapping():
+            return ", ".join(f"{name}={one or 'none'}" for name, one in value.items())
         case _:
-            return str(value)
+            return str(value).lower() if isinstance(value, bool) else str(value)

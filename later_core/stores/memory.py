@@ -11,15 +11,13 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from later_core.errors import InstanceNotFound, NodeNotFound
+from later_core.errors import InstanceNotFound
 from later_core.model.bucket import bucket_of
 from later_core.model.event import EventBatch, EventType
 from later_core.model.instance import Instance
 from later_core.model.instant import from_millis, round_up, to_millis
-from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.model.state import State
@@ -27,7 +25,9 @@ from later_core.model.transfer import Restored
 from later_core.ports.clock import Clock
 from later_core.ports.store import Aborted, IdTaken, Inserted, InsertResult, Snapshot, Store
 from later_core.stores import memory_moves as moves
+from later_core.stores.memory_admission import MemoryAdmission
 from later_core.stores.memory_history import History, is_news, position_of
+from later_core.stores.memory_nodes import MemoryNodes
 from later_core.stores.memory_schedules import MemorySchedules
 from later_core.stores.memory_snapshots import Everything, MemorySnapshot, Moments, take
 
@@ -35,19 +35,7 @@ from later_core.stores.memory_snapshots import Everything, MemorySnapshot, Momen
 _BOOKMARK_SECONDS = 1.0
 
 
-@dataclass(slots=True)
-class _Lease:
-    """What is known of a node: when its lease runs out, and whether it was declared dead."""
-
-    until: datetime
-    status: NodeStatus
-
-    @property
-    def is_dead(self) -> bool:
-        return not self.status.is_alive
-
-
-class MemoryStore(MemorySchedules, Store):
+class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, Store):
     """A Store whose clock is the one it is given; several nodes of one test may share it.
 
     ``history_length`` changes are remembered for ``follow``, older positions are lost. Opening and
@@ -69,7 +57,6 @@ class MemoryStore(MemorySchedules, Store):
         self._instances: dict[str, Instance] = {}
         self._by_time: list[tuple[int, str]] = []
         self._pending: list[tuple[int, str]] = []
-        self._leases: dict[str, _Lease] = {}
 
     async def open(self) -> None:
         await self._yield()
@@ -178,14 +165,20 @@ class MemoryStore(MemorySchedules, Store):
             for rank, due_ms, id in found[start : start + limit]
         ]
 
-    async def claim(self, ids: Sequence[str], *, node: str, until: datetime) -> Sequence[Instance]:
+    async def claim(
+        self,
+        ids: Sequence[str],
+        *,
+        node: str,
+        until: datetime,
+        is_admitted: bool = False,
+        but_tasks: Collection[str] = (),
+    ) -> Sequence[Instance]:
         await self._yield()
         return [
             self._write(moves.claimed(instance, node=node))
-            for id in dict.fromkeys(ids)
-            if (instance := self._instances.get(id))
-            and instance.state is State.PENDING
-            and instance.execution_time <= until
+            for instance in self._due_ones(ids, until)
+            if (is_admitted or instance.concurrency is None) and instance.task not in but_tasks
         ]
 
     async def started(self, starts: Mapping[tuple[str, int], datetime], *, node: str) -> None:
@@ -205,40 +198,12 @@ class MemoryStore(MemorySchedules, Store):
 
     # -- nodes -------------------------------------------------------------------------------
 
-    async def beat(self, node: Node, *, lease: timedelta) -> datetime | None:
-        await self._yield()
-        known = self._leases.get(node.id)
-        if known is not None and known.is_dead:
-            return None
-        asked = known is not None and known.status.is_asked_to_drain
-        status = NodeStatus(node=node, beat_time=self._now(), is_asked_to_drain=asked)
-        self._leases[node.id] = _Lease(self._now() + lease, status)
-        return self._now()
-
-    async def leave(self, node: str) -> None:
-        await self._yield()
-        self._leases.pop(node, None)
-
-    async def nodes(self) -> Sequence[NodeStatus]:
-        await self._yield()
-        return [lease.status for _, lease in sorted(self._leases.items())]
-
-    async def ask_to_drain(self, node: str) -> NodeStatus:
-        await self._yield()
-        lease = self._leases.get(node)
-        if lease is None or lease.is_dead:
-            raise NodeNotFound(node)
-        lease.status = replace(lease.status, is_asked_to_drain=True)
-        return lease.status
-
     async def recover(self, *, limit: int) -> Sequence[Instance]:
         await self._yield()
         now = self._now()
-        for lease in self._leases.values():
-            if lease.until <= now:
-                lease.status = replace(lease.status, is_alive=False)
-        alive = {node for node, lease in self._leases.items() if not lease.is_dead}
-        orphans = [i for i in self._running() if i.node not in alive]
+        self._bury(now)
+        living = self._living()
+        orphans = [i for i in self._running() if i.node not in living]
         return [self._write(moves.recovered(i, now=now)) for i in orphans[:limit]]
 
     async def reclaim(self, node: str, running: Collection[tuple[str, int]]) -> Sequence[Instance]:

@@ -25,6 +25,7 @@ class MemorySchedules(ScheduleStore):
     """One half of ``MemoryStore``; the other half holds the instances."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._schedules: dict[str, Schedule] = {}
         #: The instances of each schedule by id; whatever has a ``schedule_id`` is noted here.
         self._instances_of: dict[str, dict[str, Instance]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from later_core.testing.store_contract.admission import AdmissionContract
 from later_core.testing.store_contract.attempts import AttemptsContract
 from later_core.testing.store_contract.creating import CreatingContract
 from later_core.testing.store_contract.ending import EndingContract
@@ -27,6 +28,7 @@ class StoreContract(
     StartingContract,
     RaisedContract,
     EndingContract,
+    AdmissionContract,
     AttemptsContract,
     NodesContract,
     SchedulesContract,
@@ -36,7 +38,7 @@ class StoreContract(
     SnapshotsContract,
     TransferringContract,
 ):
-    """Every promise of ``later_core.ports.store`` and ``ports.schedules``.
+    """Every promise of ``later_core.ports``: of ``store``, ``schedules``, ``admission`` and ``nodes``.
 
     Subclass it as ``Test…`` with two fixtures.
 

@@ -140,6 +140,10 @@ BROKEN = {
         "@hookimpl\ndef later_tasks(): return [S('s')]",
         "the parameters_schema of task 's' is not JSON",
     ),
+    "rate limit": (
+        HEAD + "class R(T):\n rate_limit = '10/s'\n@hookimpl\ndef later_tasks(): return [R('r')]",
+        "the rate_limit of task 'r' is not a later_core.RateLimit",
+    ),
     "settings raise": (
         HEAD + "@hookimpl\ndef later_settings(): 1 / 0",
         "later_settings raised ZeroDivision",

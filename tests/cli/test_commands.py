@@ -51,6 +51,7 @@ def test_create_takes_every_field(ask, id: str):
         "--at", "2500-01-01T00:00:00Z", "--label", "team=blue", "--label", "who=me=you",
         "--timeout", "5s", "--start-deadline", "1d", "--max-attempts", "3", "--min-backoff", "2s",
         "--max-backoff", "1m", "--multiplier", "3", "--retry-jitter", "0.5",
+        "--concurrency-key", "the database", "--concurrency-limit", "3",
         "--delivery", "at-most-once", "--priority", "7", "--json",
     )  # fmt: skip
     (record,) = said.records
@@ -64,7 +65,21 @@ def test_create_takes_every_field(ask, id: str):
     }  # fmt: skip
     assert record["delivery"] == "DELIVERY_AT_MOST_ONCE"
     assert record["priority"] == 7
-    assert "grüße" in ask("get", id).out
+    assert record["concurrency"] == {"key": "the database", "limit": 3}
+    shown = ask("get", id).out
+    assert "grüße" in shown
+    assert "3 at once of the database" in shown
+
+
+def test_a_concurrency_key_alone_lets_one_run_at_once(ask, id: str):
+    said = ask("create", "echo", "--id", id, "--in", "1h", "--concurrency-key", "k", "--json")
+    assert said.records[0]["concurrency"] == {"key": "k", "limit": 1}
+
+
+def test_a_concurrency_limit_without_a_key_is_wrong_usage(ask):
+    said = ask("create", "echo", "--concurrency-limit", "2")
+    assert said.code == 2
+    assert "--concurrency-limit needs a --concurrency-key" in said.err
 
 
 def test_the_attempts_that_have_ended_are_a_table(ask, id: str):

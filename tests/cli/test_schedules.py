@@ -234,7 +234,8 @@ def test_create_takes_every_field(run, id: str):
         "--start", "2499-01-01", "--end", "2600-01-01", "--max-runs", "7", "--jitter", "3s",
         "--overlap", "buffer-one", "--catch-up", "all", "--catchup-window", "1d",
         "--pause-on-failure", "--timeout", "5s", "--start-deadline", "1h", "--max-attempts", "3",
-        "--delivery", "at-most-once", "--label", "team=blue", "--paused", "--note", "not yet", "--json",
+        "--delivery", "at-most-once", "--label", "team=blue", "--paused", "--note", "not yet",
+        "--concurrency-key", "k", "--concurrency-limit", "2", "--json",
     )  # fmt: skip
     (record,) = said.records
     assert (record["id"], record["isPaused"], record["pauseNote"]) == (id, True, "not yet")
@@ -248,6 +249,7 @@ def test_create_takes_every_field(run, id: str):
         "overlap": "OVERLAP_BUFFER_ONE", "catchUp": "CATCH_UP_ALL", "catchupWindow": "86400s",
         "pauseOnFailure": True, "timeout": "5s", "startDeadline": "3600s",
         "delivery": "DELIVERY_AT_MOST_ONCE", "labels": {"team": "blue"},
+        "concurrency": {"key": "k", "limit": 2},
     }  # fmt: skip
     assert {name: spec[name] for name in expected} == expected
     assert spec["retry"]["maxAttempts"] == 3

@@ -13,6 +13,7 @@ import pytest
 from later_core.app import node
 from later_core.client.client import Client
 from later_core.model.instance import Instance, NewInstance
+from later_core.model.rate import RateLimit
 from later_core.plugin.context import Context
 from later_core.ports.clock import SystemClock
 from later_core.ports.store import Store
@@ -40,6 +41,7 @@ class Described(RecordingTask):
 
     description = "Says what it takes."
     parameters_schema: ClassVar = {"type": "object", "required": ["a"]}
+    rate_limit = RateLimit(count=1000, burst=100)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from later_core.client.errors import RpcError
 from later_core.model.event import EventType
 from later_core.model.instance import Instance, NewInstance
 from later_core.model.query import Filter
+from later_core.model.rate import RateLimit
 from later_core.model.retry import RetryPolicy
 from later_core.model.state import State
 
@@ -186,7 +187,9 @@ async def test_tasks_are_listed_with_their_distribution_and_schema(client: Clien
     assert task == listed.tasks[1]
     assert (task.distribution, task.description) == ("later-test", "Says what it takes.")
     assert task.parameters_schema == {"type": "object", "required": ["a"]}
-    assert (await client.task("echo")).parameters_schema is None
+    assert task.rate_limit == RateLimit(count=1000, burst=100)
+    echo = await client.task("echo")
+    assert (echo.parameters_schema, echo.rate_limit) == (None, None)
 
 
 async def test_an_unknown_task_is_not_found_with_the_nearest_names(client: Client):

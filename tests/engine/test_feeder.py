@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from later_core.engine.feeder import Feeder
 from later_core.local.database_clock import DatabaseClock
+from later_core.local.lobby import Lobby
 from later_core.local.membership import Membership
 from later_core.local.window import Window
 from later_core.model.instance import Instance
@@ -33,6 +34,7 @@ async def feeding(store, clock, window):
     feeder = Feeder(
         store=store,
         window=window,
+        lobby=Lobby(),
         clock=clock,
         database_clock=database_clock,
         membership=Membership(tasks=["t"]),

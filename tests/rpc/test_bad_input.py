@@ -77,6 +77,8 @@ CREATE = [
     *rows("timeout", TOO_SHORT_SPANS),
     *rows("start_deadline", TOO_SHORT_SPANS),
     *rows("delivery", [3, -1, 2**31 - 1]),
+    *rows("concurrency.key", ["", LONG, "a\0b", "a\nb"]),
+    *rows("concurrency.limit", [0, -1, 1001, 2**31 - 1]),
     *rows("priority", [-1, 101, 2**31 - 1, -(2**31)]),
     *rows("labels", [{f"k{n}": "" for n in range(33)}]),
     *rows("labels", [{"": "x"}], 'labels[""]'),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from later_core.model.concurrency import Concurrency
 from later_core.model.instance import Attempt, Delivery, Instance, InstanceError, NewInstance
 from later_core.model.instant import from_millis
 from later_core.model.query import Counts, Filter
@@ -61,6 +62,7 @@ INSTANCE = st.builds(
     start_deadline=st.none() | SPAN,
     delivery=st.sampled_from(Delivery),
     labels=LABELS,
+    concurrency=st.none() | st.builds(Concurrency, key=NAME, limit=st.integers(1, 1000)),
     schedule_id=st.none() | NAME,
     trace_parent=st.none() | NAME,
     node=st.none() | NAME,
@@ -99,6 +101,7 @@ def test_an_instance_comes_back_as_it_went(instance):
         start_deadline=st.none() | SPAN,
         delivery=st.sampled_from(Delivery),
         labels=LABELS,
+        concurrency=st.none() | st.builds(Concurrency, key=NAME, limit=st.integers(1, 1000)),
         priority=st.integers(0, 100),
     ),
 )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from later_core.errors import FieldViolation, InvalidRequest
+from later_core.model.concurrency import Concurrency
 from later_core.model.instance import Delivery, NewInstance
 from later_core.model.instant import from_millis
 from later_core.model.planning import recurrence_of
@@ -74,6 +75,7 @@ TEMPLATE = st.builds(
     start_deadline=st.none() | MILLIS,
     delivery=st.sampled_from(Delivery),
     labels=LABELS,
+    concurrency=st.none() | st.builds(Concurrency, key=NAME, limit=st.integers(1, 1000)),
     priority=st.integers(0, 100),
 )
 SPEC = st.builds(

@@ -141,6 +141,8 @@ def test_payloads_pages_and_attempts_are_bounded_alike():
     assert payload.max_len == limits.PARAMETERS_MAX_BYTES
     assert rules("ListInstancesRequest.page_size").int32.lte == limits.PAGE_MAX_SIZE
     assert rules("RetryPolicy.max_attempts").int32.lte == limits.MAX_ATTEMPTS
+    assert rules("Concurrency.key").string.max_len == limits.CONCURRENCY_KEY_MAX_LENGTH
+    assert rules("Concurrency.limit").int32.lte == limits.CONCURRENCY_MAX
 
 
 def test_every_time_and_span_that_schedules_is_bounded_alike():
@@ -185,6 +187,8 @@ async def test_what_is_just_within_the_limits_is_taken(serve):
         request.start_deadline.nanos = 1_000_000
         request.retry.max_attempts = limits.MAX_ATTEMPTS
         request.retry.multiplier = 100
+        request.concurrency.key = "é" * limits.CONCURRENCY_KEY_MAX_LENGTH
+        request.concurrency.limit = limits.CONCURRENCY_MAX
         request.retry.jitter = 1
         request.priority = limits.PRIORITY_MAX
         created = (await served.instances.CreateInstance(request)).instance

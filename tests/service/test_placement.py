@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from later_core.errors import InvalidRequest
+from later_core.model.concurrency import Concurrency
 from later_core.model.instance import Delivery, NewInstance
 from later_core.model.instant import EPOCH, LATEST
 from later_core.model.retry import RetryPolicy
@@ -66,6 +67,7 @@ def test_the_same_content_at_another_moment_has_the_same_fingerprint():
         {"start_deadline": timedelta(seconds=1)},
         {"delivery": Delivery.AT_MOST_ONCE},
         {"labels": {"a": "b"}},
+        {"concurrency": Concurrency(key="a", limit=1)},
         {"priority": 1},
     ],
     ids="+".join,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from later_core.engine import admission
 from later_core.engine.deciding import _Decision
 from later_core.engine.dispatcher import Dispatcher
 from later_core.engine.finisher import Finisher
@@ -15,11 +17,12 @@ from later_core.engine.holder import Holder
 from later_core.engine.news import News
 from later_core.engine.planner import Planner
 from later_core.engine.runner import Runner
+from later_core.engine.slots import Slots
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.lease import Lease
 from later_core.local.membership import Membership
-from later_core.local.runs import Run, Runs
+from later_core.local.runs import Run, Runs, Stop
 from later_core.local.window import Window
 from later_core.model.event import EventBatch, EventType
 from later_core.model.instance import Delivery, Instance
@@ -83,7 +86,7 @@ class EndThatIsNotTold(WatchedStore):
 
 @planted
 class ClaimWithoutTheState(WatchedStore):
-    async def claim(self, ids, *, node, until):
+    async def claim(self, ids, *, node, until, is_admitted=False):
         await self._yield()
         rows = [self._instances[id] for id in ids]
         return [
@@ -162,6 +165,90 @@ def at_most_once_that_is_retried(patch: Patch) -> None:
         return replace(after, delivery=instance.delivery)
 
     patch.setattr(moves, "recovered", forgetful)
+
+
+# -- slots -------------------------------------------------------------------------------------
+
+
+@planted
+class ClaimThatNeedsNoSlot(WatchedStore):
+    async def claim(self, ids, *, node, until, is_admitted=False):
+        return await super().claim(ids, node=node, until=until, is_admitted=True)
+
+
+@planted
+class SlotsThatAreTakenInTwoSteps(WatchedStore):
+    """Counted first and taken then, and others may come in between."""
+
+    async def take_slots(self, slots):
+        free = [len(self._slots.get(slot.key, ())) < slot.limit for slot in slots]
+        await self._clock.sleep(0.01)
+        return [
+            is_free and self._take_slot(replace(slot, limit=slot.limit + 1))
+            for slot, is_free in zip(slots, free, strict=True)
+        ]
+
+
+@planted
+class SlotsOfANodeThatIsSilentAreFreedAtOnce(WatchedStore):
+    """Before the lease has run out: its code goes on for a while."""
+
+    async def free_slots(self):
+        await super().free_slots()
+        silent_since = self._now() - timedelta(seconds=0.4)
+        for slot in self._all_slots():
+            if self._leases[slot.node].status.beat_time < silent_since:
+                self._let_go(slot.key, (slot.node, slot.serial))
+
+
+@planted
+class SlotsOfTheDeadThatNobodyFrees(WatchedStore):
+    async def free_slots(self):
+        await self._yield()
+
+
+@planted
+class SweepOfWhatWasTakenSince(WatchedStore):
+    async def sweep_slots(self, node, *, up_to, keep):
+        await super().sweep_slots(node, up_to=up_to, keep=())
+
+
+@planted
+def a_slot_that_is_kept_after_an_abort(patch: Patch) -> None:
+    release = Runner._release
+
+    def forgetful(self: Any, run: Run) -> None:
+        if run.stop_reason is not Stop.ABORTED:
+            release(self, run)
+
+    patch.setattr(Runner, "_release", forgetful)
+
+
+@planted
+def a_slot_that_is_kept_when_its_claim_comes_to_nothing(patch: Patch) -> None:
+    claim = Dispatcher._claim_admitted
+
+    async def forgetful(self: Any, admitted: Sequence[Any]) -> None:
+        give_back, self._admission.give_back = self._admission.give_back, lambda slot, permit: None
+        try:
+            await claim(self, admitted)
+        finally:
+            self._admission.give_back = give_back
+
+    patch.setattr(Dispatcher, "_claim_admitted", forgetful)
+
+
+@planted
+def slots_without_an_answer_that_nobody_looks_for(patch: Patch) -> None:
+    async def nobody(self: Any) -> None:
+        return
+
+    patch.setattr(Slots, "sweep", nobody)
+
+
+@planted
+def a_full_key_that_is_never_asked_for_again(patch: Patch) -> None:
+    patch.setattr(admission, "POLL", 1e6)
 
 
 # -- the engine --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from later_core.cli.crontab.orders import from_parameters
+from later_core.model.concurrency import Concurrency
 from later_core.model.duration import format_duration, parse_duration
 from later_core.model.instance import Delivery, NewInstance
 from later_core.model.recurrence.rules import CronRule
@@ -57,6 +58,7 @@ def extras_of(proposal: Proposal) -> dict[str, Any]:
         "timeout": _duration(template.timeout),
         "startDeadline": _duration(template.start_deadline),
         "delivery": template.delivery.value,
+        "concurrency": _concurrency(template.concurrency),
         "priority": template.priority,
         "retry": {
             "maxAttempts": template.retry.max_attempts,
@@ -103,6 +105,14 @@ class _Extras:
         value = self._extras[key]
         return None if value is None else parse_duration(value)
 
+    def concurrency(self, default: Concurrency | None) -> Concurrency | None:
+        if "concurrency" not in self._extras:
+            return default
+        value = self._extras["concurrency"]
+        if value is None:
+            return None
+        return Concurrency(key=str(value["key"]), limit=int(value["limit"]))
+
 
 def _spec(proposal: Proposal, extras: _Extras) -> ScheduleSpec:
     spec = proposal.spec
@@ -147,6 +157,7 @@ def _template(template: NewInstance, extras: _Extras) -> NewInstance:
         timeout=extras.duration("timeout", template.timeout),
         start_deadline=extras.duration("startDeadline", template.start_deadline),
         delivery=Delivery(extras.get("delivery", str, template.delivery)),
+        concurrency=extras.concurrency(template.concurrency),
         priority=extras.get("priority", int, template.priority),
         retry=_retry(extras.get("retry", dict, None), template.retry),
     )
@@ -167,6 +178,12 @@ def _retry(value: Mapping[str, Any] | None, default: RetryPolicy) -> RetryPolicy
         multiplier=float(value["multiplier"]),
         jitter=float(value.get("jitter", NO_RETRY.jitter)),
     )
+
+
+def _concurrency(concurrency: Concurrency | None) -> dict[str, Any] | None:
+    if concurrency is None:
+        return None
+    return {"key": concurrency.key, "limit": concurrency.limit}
 
 
 def _duration(duration: timedelta | None) -> str | None:

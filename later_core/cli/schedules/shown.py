@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from rich.text import Text
 
-from later_core.cli.output import payload_text
+from later_core.cli.output import concurrency_text, payload_text
 from later_core.cli.times import iso, relative
 from later_core.model.duration import format_duration
 from later_core.model.instant import EPOCH
@@ -125,6 +125,7 @@ def _spec_details(spec: ScheduleSpec) -> Iterable[tuple[str, str | Text]]:
         yield "attempts", str(template.retry.max_attempts)
     yield "timeout", _span(template.timeout)
     yield "start deadline", _span(template.start_deadline)
+    yield "concurrency", concurrency_text(template.concurrency)
     yield "delivery", template.delivery.value
     yield "priority", str(template.priority or "")
     yield "labels", ", ".join(f"{key}={value}" for key, value in sorted(template.labels.items()))

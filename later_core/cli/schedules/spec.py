@@ -36,6 +36,7 @@ _CLEARED_OF_TEMPLATE: dict[str, dict[str, Any]] = {
     "timeout": {"timeout": None},
     "start-deadline": {"start_deadline": None},
     "retry": {"retry": NO_RETRY},
+    "concurrency": {"concurrency": None},
 }
 
 

@@ -342,6 +342,7 @@ class Instance(message.Message):
     FINISH_TIME_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
     UNCOUNTED_ATTEMPTS_FIELD_NUMBER: builtins.int
+    CONCURRENCY_FIELD_NUMBER: builtins.int
     ATTEMPTS_FIELD_NUMBER: builtins.int
     TRACE_PARENT_FIELD_NUMBER: builtins.int
     PRIORITY_FIELD_NUMBER: builtins.int
@@ -414,6 +415,10 @@ class Instance(message.Message):
         """When it ended; unset before."""
 
     @builtins.property
+    def concurrency(self) -> Concurrency:
+        """How many that carry the same key may run at once; unset: without limit."""
+
+    @builtins.property
     def attempts(self) -> containers.RepeatedCompositeFieldContainer[Attempt]:
         """The last 10 attempts that have ended, in their order, also those before a RetryInstance. Older ones are
         dropped; attempt counts on.
@@ -442,13 +447,40 @@ class Instance(message.Message):
         finish_time: timestamp_pb2.Timestamp | None = ...,
         revision: builtins.int = ...,
         uncounted_attempts: builtins.int = ...,
+        concurrency: Concurrency | None = ...,
         attempts: abc.Iterable[Attempt] | None = ...,
         trace_parent: builtins.str = ...,
         priority: builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["concurrency", b"concurrency", "create_time", b"create_time", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "attempts", b"attempts", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "priority", b"priority", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "trace_parent", b"trace_parent", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "attempts", b"attempts", "concurrency", b"concurrency", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "priority", b"priority", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "trace_parent", b"trace_parent", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Concurrency(message.Message):
+    """A limit on how many instances run at once in the whole cluster, whatever their tasks and nodes. An
+    instance begins only while fewer than its own limit of the same key run; until then it stays PENDING.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    key: builtins.str
+    """What those have in common that are not to run all at once; not empty, without control characters."""
+    limit: builtins.int
+    """How many may run at once, 1 to 1,000."""
+    def __init__(
+        self,
+        *,
+        key: builtins.str = ...,
+        limit: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "limit", b"limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -489,6 +521,7 @@ class CreateInstanceRequest(message.Message):
     START_DEADLINE_FIELD_NUMBER: builtins.int
     DELIVERY_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
+    CONCURRENCY_FIELD_NUMBER: builtins.int
     PRIORITY_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Chosen by the client so that a repeated create is recognized; empty: the server makes one."""
@@ -534,6 +567,10 @@ class CreateInstanceRequest(message.Message):
         control characters.
         """
 
+    @builtins.property
+    def concurrency(self) -> Concurrency:
+        """How many that carry the same key may run at once; unset: without limit."""
+
     def __init__(
         self,
         *,
@@ -548,11 +585,12 @@ class CreateInstanceRequest(message.Message):
         start_deadline: duration_pb2.Duration | None = ...,
         delivery: Delivery.ValueType = ...,
         labels: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        concurrency: Concurrency | None = ...,
         priority: builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["delay", b"delay", "due", b"due", "execution_time", b"execution_time", "json", b"json", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["concurrency", b"concurrency", "delay", b"delay", "due", b"due", "execution_time", b"execution_time", "json", b"json", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["delay", b"delay", "delivery", b"delivery", "due", b"due", "execution_time", b"execution_time", "id", b"id", "json", b"json", "labels", b"labels", "parameters", b"parameters", "payload", b"payload", "priority", b"priority", "retry", b"retry", "start_deadline", b"start_deadline", "task", b"task", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["concurrency", b"concurrency", "delay", b"delay", "delivery", b"delivery", "due", b"due", "execution_time", b"execution_time", "id", b"id", "json", b"json", "labels", b"labels", "parameters", b"parameters", "payload", b"payload", "priority", b"priority", "retry", b"retry", "start_deadline", b"start_deadline", "task", b"task", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_due: _TypeAlias = typing.Literal["execution_time", "delay"]  # noqa: Y015
     _WhichOneofArgType_due: _TypeAlias = typing.Literal["due", b"due"]  # noqa: Y015
@@ -1421,6 +1459,7 @@ class ScheduleSpec(message.Message):
     START_DEADLINE_FIELD_NUMBER: builtins.int
     DELIVERY_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
+    CONCURRENCY_FIELD_NUMBER: builtins.int
     PRIORITY_FIELD_NUMBER: builtins.int
     RULES_FIELD_NUMBER: builtins.int
     EXCLUSIONS_FIELD_NUMBER: builtins.int
@@ -1476,6 +1515,10 @@ class ScheduleSpec(message.Message):
         """
 
     @builtins.property
+    def concurrency(self) -> Concurrency:
+        """How many that carry the same key may run at once; unset: without limit."""
+
+    @builtins.property
     def rules(self) -> containers.RepeatedCompositeFieldContainer[ScheduleRule]:
         """It fires at the times of any of these, 1 to 32."""
 
@@ -1512,6 +1555,7 @@ class ScheduleSpec(message.Message):
         start_deadline: duration_pb2.Duration | None = ...,
         delivery: Delivery.ValueType = ...,
         labels: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        concurrency: Concurrency | None = ...,
         priority: builtins.int = ...,
         rules: abc.Iterable[ScheduleRule] | None = ...,
         exclusions: abc.Iterable[ScheduleExclusion] | None = ...,
@@ -1525,9 +1569,9 @@ class ScheduleSpec(message.Message):
         catchup_window: duration_pb2.Duration | None = ...,
         pause_on_failure: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["catchup_window", b"catchup_window", "end_time", b"end_time", "jitter", b"jitter", "json", b"json", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["catchup_window", b"catchup_window", "concurrency", b"concurrency", "end_time", b"end_time", "jitter", b"jitter", "json", b"json", "parameters", b"parameters", "payload", b"payload", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["catch_up", b"catch_up", "catchup_window", b"catchup_window", "delivery", b"delivery", "end_time", b"end_time", "exclusions", b"exclusions", "jitter", b"jitter", "json", b"json", "labels", b"labels", "max_runs", b"max_runs", "overlap", b"overlap", "parameters", b"parameters", "pause_on_failure", b"pause_on_failure", "payload", b"payload", "priority", b"priority", "retry", b"retry", "rules", b"rules", "start_deadline", b"start_deadline", "start_time", b"start_time", "task", b"task", "time_zone", b"time_zone", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["catch_up", b"catch_up", "catchup_window", b"catchup_window", "concurrency", b"concurrency", "delivery", b"delivery", "end_time", b"end_time", "exclusions", b"exclusions", "jitter", b"jitter", "json", b"json", "labels", b"labels", "max_runs", b"max_runs", "overlap", b"overlap", "parameters", b"parameters", "pause_on_failure", b"pause_on_failure", "payload", b"payload", "priority", b"priority", "retry", b"retry", "rules", b"rules", "start_deadline", b"start_deadline", "start_time", b"start_time", "task", b"task", "time_zone", b"time_zone", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_payload: _TypeAlias = typing.Literal["parameters", "json"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = typing.Literal["payload", b"payload"]  # noqa: Y015
@@ -2270,6 +2314,7 @@ class Task(message.Message):
     DISTRIBUTION_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     PARAMETERS_SCHEMA_FIELD_NUMBER: builtins.int
+    RATE_LIMIT_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its unique name."""
     description: builtins.str
@@ -2282,6 +2327,12 @@ class Task(message.Message):
     def parameters_schema(self) -> struct_pb2.Struct:
         """JSON Schema of the parameters; unset where the task declares none."""
 
+    @builtins.property
+    def rate_limit(self) -> RateLimit:
+        """How often it may start in the whole cluster: what the operator has set, else what its author declares;
+        unset: as often as it is due.
+        """
+
     def __init__(
         self,
         *,
@@ -2290,10 +2341,41 @@ class Task(message.Message):
         distribution: builtins.str = ...,
         version: builtins.str = ...,
         parameters_schema: struct_pb2.Struct | None = ...,
+        rate_limit: RateLimit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["parameters_schema", b"parameters_schema"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["parameters_schema", b"parameters_schema", "rate_limit", b"rate_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["description", b"description", "distribution", b"distribution", "name", b"name", "parameters_schema", b"parameters_schema", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["description", b"description", "distribution", b"distribution", "name", b"name", "parameters_schema", b"parameters_schema", "rate_limit", b"rate_limit", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RateLimit(message.Message):
+    """How often a task may start: count times in per, evenly spread."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: builtins.int
+    PER_FIELD_NUMBER: builtins.int
+    BURST_FIELD_NUMBER: builtins.int
+    count: builtins.int
+    """So many starts."""
+    burst: builtins.int
+    """After a pause so many may start at once."""
+    @builtins.property
+    def per(self) -> duration_pb2.Duration:
+        """In so long."""
+
+    def __init__(
+        self,
+        *,
+        count: builtins.int = ...,
+        per: duration_pb2.Duration | None = ...,
+        burst: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["per", b"per"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["burst", b"burst", "count", b"count", "per", b"per"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

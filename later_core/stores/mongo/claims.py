@@ -41,19 +41,36 @@ def new_token() -> str:
 
 
 async def claim(
-    connection: Connection, clock: Clock, ids: Sequence[str], *, node: str, until: datetime
+    connection: Connection,
+    clock: Clock,
+    ids: Sequence[str],
+    *,
+    node: str,
+    until: datetime,
+    is_admitted: bool,
+    but_tasks: Collection[str] = (),
 ) -> Sequence[Instance]:
     """As ``Store.claim`` promises it."""
     if not ids:
         return []
     token = new_token()
+    due: Document = {
+        "_id": {"$in": list(ids)},
+        "state": "PENDING",
+        "execution_time": {"$lte": until},
+        **COUNTABLE,
+    }
+    if not is_admitted:
+        due["concurrency"] = None  # not there
+    if but_tasks:
+        due["task"] = {"$nin": sorted(but_tasks)}
     give_up: float | None = None
     while True:
         try:
             # In doubt, the claim is written again with the same token. What the first write took
             # is PENDING no more, so that nothing is claimed twice, and all that carries the token
             # is this call's, whichever of the writes took it.
-            await _write(connection, ids, node=node, until=until, token=token)
+            await _write(connection, due, node=node, token=token)
             claimed = await marked(connection, ids, {"claim": token})
         except StoreUnavailable as error:
             logger.warning("claim in doubt", instances=len(ids), detail=error.detail)
@@ -65,17 +82,10 @@ async def claim(
             return [_as_claimed(instance) for instance in claimed]
 
 
-async def _write(
-    connection: Connection, ids: Sequence[str], *, node: str, until: datetime, token: str
-) -> None:
+async def _write(connection: Connection, due: Document, *, node: str, token: str) -> None:
     with connection.call():
         await connection.instances.update_many(
-            {
-                "_id": {"$in": list(ids)},
-                "state": "PENDING",
-                "execution_time": {"$lte": until},
-                **COUNTABLE,
-            },
+            due,
             {
                 "$set": {"state": "RUNNING", "node": node, "claim": token},
                 "$inc": {"attempt": 1, "revision": 1},

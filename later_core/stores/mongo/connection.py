@@ -75,6 +75,8 @@ class Connection:
     instances: Collection
     schedules: Collection
     nodes: Collection
+    slots: Collection
+    permits: Collection
     meta: Collection
 
     @contextmanager
@@ -140,5 +142,7 @@ def connect(uri: str, database: str, *, listeners: Sequence[CommandListener] = (
         instances=chosen["instances"],
         schedules=chosen["schedules"],
         nodes=chosen["nodes"],
+        slots=chosen["slots"],
+        permits=chosen["permits"],
         meta=chosen["meta"],
     )

@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from later_core.model.bucket import bucket_of
+from later_core.model.concurrency import Concurrency
 from later_core.model.instance import NO_LABELS, Delivery, Instance, InstanceError
 from later_core.model.instant import round_up
 from later_core.model.retry import NO_RETRY, RetryPolicy
@@ -78,6 +79,8 @@ def _policies(i: Instance) -> Document:
         fields["delivery"] = i.delivery.value
     if i.labels:
         fields["labels"] = [label_of(key, value) for key, value in i.labels.items()]
+    if i.concurrency is not None:
+        fields["concurrency"] = concurrency_document(i.concurrency)
     if i.priority:
         fields["priority"] = i.priority
     if i.schedule_id is not None:
@@ -123,6 +126,16 @@ def retry_document(retry: RetryPolicy) -> Document:
     }
 
 
+def concurrency_document(concurrency: Concurrency) -> Document:
+    """A concurrency key and its limit as they stand in a document."""
+    return {"key": concurrency.key, "limit": concurrency.limit}
+
+
+def concurrency_of(value: Any) -> Concurrency:
+    """The concurrency key and limit that stand in a document."""
+    return Concurrency(key=_checked(value["key"], str), limit=_whole(value["limit"]))
+
+
 def result_field(result: bytes) -> bytes | None:
     """A result as it stands in a document."""
     return result or None
@@ -157,6 +170,7 @@ def to_instance(document: Document) -> Instance:
             start_deadline=None if (late := get("start_deadline")) is None else _duration(late),
             delivery=_DELIVERIES[get("delivery") or "AT_LEAST_ONCE"],
             labels=_labels(labels) if (labels := get("labels")) else NO_LABELS,
+            concurrency=None if (most := get("concurrency")) is None else concurrency_of(most),
             priority=_whole(get("priority") or 0),
             schedule_id=_optional(get("schedule_id"), str),
             trace_parent=_optional(get("trace_parent"), str),

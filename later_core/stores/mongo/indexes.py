@@ -46,6 +46,11 @@ _DUE = IndexModel(
     [("state", 1), ("execution_time", 1), ("_id", 1), ("task", 1), ("bucket", 1)], name=DUE_INDEX
 )
 
+#: So long after its last slot was given back a key is forgotten.
+_IDLE_KEYS_KEPT = timedelta(hours=1)
+
+_HOLDERS = IndexModel([("holders.node", 1)], name="holders")
+
 _SCHEDULE = IndexModel(
     [("schedule_id", 1), ("state", 1), ("execution_time", 1), ("_id", 1), ("finish_time", 1)],
     name=SCHEDULE_INDEX,
@@ -109,6 +114,15 @@ async def prepare(connection: Connection, *, retention: timedelta) -> None:
             name="dead",
             seconds=_whole_seconds(_DEAD_NODES_KEPT),
             only={"state": "DEAD"},
+        )
+        await connection.slots.create_indexes([_HOLDERS])
+        await _prepare_expiry(
+            connection,
+            "slots",
+            key="idle_time",
+            name="idle",
+            seconds=_whole_seconds(_IDLE_KEYS_KEPT),
+            only={"idle_time": {"$exists": True}},
         )
 
 

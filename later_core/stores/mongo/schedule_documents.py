@@ -34,6 +34,8 @@ from later_core.model.retry import NO_RETRY
 from later_core.model.schedule import CatchUp, Overlap, Progress, Schedule, ScheduleSpec
 from later_core.stores.mongo.connection import Document
 from later_core.stores.mongo.documents import (
+    concurrency_document,
+    concurrency_of,
     duration_field,
     label_of,
     retry_document,
@@ -160,6 +162,8 @@ def _template_document(template: NewInstance) -> Document:
     for name in ("timeout", "start_deadline"):
         if (duration := getattr(template, name)) is not None:
             document[name] = duration_field(duration)
+    if template.concurrency is not None:
+        document["concurrency"] = concurrency_document(template.concurrency)
     if template.labels:
         document["labels"] = [label_of(key, value) for key, value in template.labels.items()]
     return document
@@ -177,6 +181,7 @@ def _template(document: Document) -> NewInstance:
         delivery=Delivery(document["delivery"]),
         priority=int(get("priority") or 0),
         labels=dict(label.split("=", 1) for label in labels) if labels else NO_LABELS,
+        concurrency=None if (most := get("concurrency")) is None else concurrency_of(most),
     )
 
 

@@ -7,11 +7,13 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
 from later_core.errors import StoreUnavailable
+from later_core.model.concurrency import Gated, Slot
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance
 from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
+from later_core.model.rate import Permits, RateLimit
 from later_core.model.transfer import Restored
 from later_core.ports.clock import Clock
 from later_core.ports.observer import Observer
@@ -27,9 +29,13 @@ from later_core.stores.mongo import (
     inserts,
     listing,
     nodes,
+    permits,
     recovery,
     requirements,
     restoring,
+)
+from later_core.stores.mongo import (
+    slots as held_slots,
 )
 from later_core.stores.mongo.connection import Connection, connect
 from later_core.stores.mongo.schedules import MongoSchedules
@@ -151,8 +157,24 @@ class MongoStore(MongoSchedules, Store):
             limit=limit,
         )
 
-    async def claim(self, ids: Sequence[str], *, node: str, until: datetime) -> Sequence[Instance]:
-        return await claims.claim(self._connection, self._clock, ids, node=node, until=until)
+    async def claim(
+        self,
+        ids: Sequence[str],
+        *,
+        node: str,
+        until: datetime,
+        is_admitted: bool = False,
+        but_tasks: Collection[str] = (),
+    ) -> Sequence[Instance]:
+        return await claims.claim(
+            self._connection,
+            self._clock,
+            ids,
+            node=node,
+            until=until,
+            is_admitted=is_admitted,
+            but_tasks=but_tasks,
+        )
 
     async def started(self, starts: Mapping[tuple[str, int], datetime], *, node: str) -> None:
         await attempts.started(self._connection, starts, node=node)
@@ -179,6 +201,33 @@ class MongoStore(MongoSchedules, Store):
 
     async def reclaim(self, node: str, running: Collection[tuple[str, int]]) -> Sequence[Instance]:
         return await claims.reclaim(self._connection, node, running)
+
+    # -- admission ---------------------------------------------------------------------------
+
+    async def gated(
+        self, ids: Sequence[str], *, until: datetime, tasks: Collection[str] = ()
+    ) -> Sequence[Gated]:
+        return await held_slots.gated(self._connection, ids, until=until, tasks=tasks)
+
+    async def reserve_permits(
+        self, task: str, rate: RateLimit, *, count: int, ahead: timedelta
+    ) -> Permits:
+        return await permits.reserve(self._connection, task, rate, count=count, ahead=ahead)
+
+    async def take_slots(self, slots: Sequence[Slot]) -> Sequence[bool]:
+        return await held_slots.take(self._connection, slots)
+
+    async def give_back_slots(self, slots: Sequence[Slot]) -> None:
+        await held_slots.give_back(self._connection, slots)
+
+    async def sweep_slots(self, node: str, *, up_to: int, keep: Collection[int]) -> None:
+        await held_slots.sweep(self._connection, node, up_to=up_to, keep=keep)
+
+    async def free_slots(self) -> None:
+        await held_slots.free(self._connection)
+
+    async def slots(self, key: str) -> Sequence[Slot]:
+        return await held_slots.holders(self._connection, key)
 
     # -- history -----------------------------------------------------------------------------
 

@@ -88,7 +88,8 @@ class Clients:
     def _created(self, request: NewInstance, answer: Instance) -> None:
         self._ledger.history.add("client", "created", answer.id)
         self.acknowledged.add(answer.id)
-        same = ("id", "task", "parameters", "retry", "timeout", "start_deadline", "delivery")
+        same: tuple[str, ...] = ("id", "task", "parameters", "retry", "timeout")
+        same += ("start_deadline", "delivery", "concurrency")
         if any(getattr(answer, name) != getattr(request, name) for name in same):
             self._ledger.violated("a create is answered by something else:", answer.id)
         self._expect_durable(answer)

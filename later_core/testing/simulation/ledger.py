@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from later_core.model.concurrency import Concurrency
 from later_core.model.event import EventType
 from later_core.model.instance import Instance
 from later_core.model.schedule import ScheduleSpec
@@ -31,6 +33,7 @@ class Attempt:
     node: str
     machine: Machine
     began_at: datetime
+    concurrency: Concurrency | None = None
     end: End | None = None
     ended_at: datetime | None = None
 
@@ -63,6 +66,8 @@ class Ledger:
         self.asked: Counter[tuple[str, str]] = Counter()
         #: The schedules that clients have asked for, by id.
         self.schedules: dict[str, ScheduleSpec] = {}
+        #: When an instance that carries a key last left off running, or its code ended, by key.
+        self.freed_at: dict[str, datetime] = {}
         #: The machines that have answered a client's abort, by instance; a retry begins it anew.
         self.abort_answered: defaultdict[str, set[str]] = defaultdict(set)
         #: Whether the store has ever forgotten its history.
@@ -87,6 +92,8 @@ class Ledger:
         self.changes.append(change)
         self.by_id[after.id].append(change)
         self.rows[after.id] = after
+        if before is not None and before.state is State.RUNNING and before.concurrency:
+            self.freed_at[before.concurrency.key] = self.now()
         self.history.add("store", "wrote", _Row(after))
         return change
 
@@ -99,9 +106,15 @@ class Ledger:
         until = self.leases.get(node)
         return until is not None and until > self.now()
 
+    def running_with(self, key: str) -> Iterable[tuple[str, Attempt]]:
+        """The attempts of a key whose code runs, with the ids of their instances."""
+        for (id, _), attempt in self.attempts.items():
+            if attempt.end is None and attempt.concurrency and attempt.concurrency.key == key:
+                yield id, attempt
+
     def began(self, instance: Instance, machine: Machine) -> Attempt:
         """The code of an attempt begins at this moment."""
-        attempt = Attempt(instance.node or "", machine, self.now())
+        attempt = Attempt(instance.node or "", machine, self.now(), instance.concurrency)
         self.history.add(machine.name, "began", f"{instance.id}/{instance.attempt}")
         self.began_in[instance.id].append(instance.attempt)
         self.attempts[instance.id, instance.attempt] = attempt
@@ -111,6 +124,8 @@ class Ledger:
         """The code of an attempt ends at this moment."""
         attempt = self.attempts[instance.id, instance.attempt]
         attempt.end, attempt.ended_at = end, self.now()
+        if attempt.concurrency is not None:
+            self.freed_at[attempt.concurrency.key] = self.now()
         self.history.add(attempt.machine.name, end.value, f"{instance.id}/{instance.attempt}")
 
 

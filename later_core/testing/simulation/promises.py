@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from later_core.engine.admission import POLL
 from later_core.model.instance import Instance
 from later_core.model.planning import instance_id
 from later_core.model.schedule import Overlap
@@ -50,6 +51,11 @@ class Promises:
             row.state is State.RUNNING and (row.id, row.attempt) not in self._ledger.attempts
         ):
             since = max(row.execution_time, last, settled)
+            if row.concurrency is not None and row.state is State.PENDING:
+                if not self._has_free_slot(row.concurrency.key):
+                    return
+                freed_at = self._ledger.freed_at.get(row.concurrency.key, since)
+                since = max(since, freed_at) + timedelta(seconds=POLL)
             if since + _PUNCTUAL < self._ledger.now():
                 self._ledger.violated("on time while nothing is wrong:", row.id, row.state)
         elif row.state is State.ABORTED:
@@ -58,6 +64,22 @@ class Promises:
                 since = max(last, attempt.began_at, settled)
                 if since + _PUNCTUAL < self._ledger.now():
                     self._ledger.violated("an abort stops the run:", row.id)
+
+    def _has_free_slot(self, key: str) -> bool:
+        """Whether whoever waits for the key may begin; behind a small limit those with larger ones wait."""
+        rows = [
+            row
+            for row in self._ledger.rows.values()
+            if row.concurrency is not None and row.concurrency.key == key
+        ]
+        running = {row.id for row in rows if row.state is State.RUNNING}
+        running |= {id for id, _ in self._ledger.running_with(key)}
+        limits = [
+            row.concurrency.limit
+            for row in rows
+            if row.concurrency is not None and row.state is State.PENDING
+        ]
+        return len(running) < min(limits, default=0)
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -116,6 +138,10 @@ class Promises:
             f"schedule {id} is at {schedule.progress}"
             for id, schedule in self._world.store.all_schedules().items()
             if schedule.look_time is not None
+        ]
+        open += [
+            f"a slot of {slot.key} is held for {slot.id} by {slot.node}"
+            for slot in self._world.store.held_slots()
         ]
         if self._world.open_requests:
             open.append("requests of clients")

@@ -198,7 +198,28 @@ class Rules:
         for earlier in ledger.began_in[instance.id]:
             if earlier > forgiven:
                 self._followed(instance, ledger.attempts[instance.id, earlier])
+        self._beside(instance)
         ledger.began(instance, machine)
+
+    def _beside(self, instance: Instance) -> None:
+        """Of those that carry its key no more run than may: each has found fewer than its own limit.
+
+        Whoever of them came n-th found n - 1 others at the least, in whichever order they came.
+        """
+        if instance.concurrency is None:
+            return
+        limits = [instance.concurrency.limit]
+        for _, attempt in self.ledger.running_with(instance.concurrency.key):
+            is_heard = attempt.machine.is_running and not self._has_just_thawed(attempt)
+            if is_heard and attempt.concurrency is not None:
+                limits.append(attempt.concurrency.limit)
+        if any(limit < n for n, limit in enumerate(sorted(limits), start=1)):
+            self._violated(f"runs beside {len(limits) - 1} of its key", instance)
+
+    def _has_just_thawed(self, attempt: Attempt) -> bool:
+        """Whether its machine may not have found yet that it stood still for too long."""
+        thawed_at = attempt.machine.thawed_at
+        return thawed_at is not None and self.ledger.now() - thawed_at < self._lease
 
     def _last_before_retry(self, id: str) -> int:
         """The last attempt that a client knew of as it asked for the instance to run again."""
@@ -233,8 +254,7 @@ class Rules:
             self._violated("to run at most once, and started again", instance)
         if earlier.end is not None or not earlier.machine.is_running:
             return
-        thawed_at = earlier.machine.thawed_at
-        if thawed_at is not None and self.ledger.now() - thawed_at < self._lease:
+        if self._has_just_thawed(earlier):
             return
         self._violated(f"runs on {earlier.node} still, which has lost its lease", instance)
 

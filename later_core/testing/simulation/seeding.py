@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from later_core.model.instance import Delivery, NewInstance
 from later_core.model.retry import RetryPolicy
 from later_core.testing.simulation.behaviour import Behaviour
+from later_core.testing.simulation.keys import with_keys
 from later_core.testing.simulation.line import FAIR, Weather
 from later_core.testing.simulation.scenario import (
     Abort,
@@ -87,7 +88,7 @@ class _Seeding:
             recurrence, time_ahead = 1.0, 3.0
         return Scenario(
             seed=self._seed,
-            steps=tuple(sorted(self._steps, key=lambda step: step[0])),
+            steps=tuple(sorted(with_keys(self._seed, self._steps), key=lambda step: step[0])),
             lease=self._lease,
             recurrence=recurrence,
             time_ahead=time_ahead,

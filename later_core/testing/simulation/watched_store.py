@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from later_core.model.concurrency import Slot
 from later_core.model.event import EventType
 from later_core.model.instance import Instance
 from later_core.model.node import Node
@@ -38,6 +39,10 @@ class WatchedStore(MemoryStore):
     def all_schedules(self) -> Mapping[str, Schedule]:
         """The schedules as they stand, by id."""
         return self._schedules
+
+    def held_slots(self) -> Sequence[Slot]:
+        """Every slot that is held."""
+        return self._all_slots()
 
     def _write(self, after: Instance, type: EventType = EventType.UPDATED) -> Instance:
         before = self._ledger.rows.get(after.id)

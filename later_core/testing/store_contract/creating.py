@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, timedelta
 
+from later_core.model.concurrency import Concurrency
 from later_core.model.instance import Delivery
 from later_core.model.instant import round_up
 from later_core.model.retry import RetryPolicy
@@ -51,6 +52,7 @@ class CreatingContract:
             ),
             timeout=timedelta(milliseconds=250),
             start_deadline=timedelta(hours=3),
+            concurrency=Concurrency(key="the database", limit=3),
             delivery=Delivery.AT_MOST_ONCE,
             labels={"team": "a", "app.example.com/name": "b.c", "x": "", "long": "é" * 255},
             schedule_id="nightly",

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from later_core.model.concurrency import Concurrency
 from later_core.model.instance import Delivery, NewInstance
 from later_core.model.recurrence.rules import (
     CalendarRule,
@@ -45,6 +46,7 @@ def a_full_spec(now: datetime) -> ScheduleSpec:
             ),
             timeout=timedelta(milliseconds=250),
             start_deadline=timedelta(hours=3),
+            concurrency=Concurrency(key="the database", limit=3),
             delivery=Delivery.AT_MOST_ONCE,
             labels={"team": "a", "app.example.com/name": "b=c", "x": ""},
             priority=42,

@@ -14,6 +14,7 @@ from later_core.cli.crontab.extras import Proposal
 from later_core.cli.crontab.proposing import Wishes, propose
 from later_core.cli.crontab.reading import read
 from later_core.cli.crontab.writing import write
+from later_core.model.concurrency import Concurrency
 from later_core.model.instance import Delivery, NewInstance
 from later_core.model.recurrence.rules import (
     CronRule,
@@ -95,6 +96,7 @@ TEMPLATES = st.builds(
     timeout=DURATIONS,
     start_deadline=DURATIONS,
     delivery=st.sampled_from(Delivery),
+    concurrency=st.none() | st.builds(Concurrency, key=WORDS, limit=st.integers(1, 1000)),
     priority=st.integers(0, 100),
     retry=st.builds(
         RetryPolicy,

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pymongo.database import Database
 
 from later_core.model.attempts import shortened, with_end
+from later_core.model.concurrency import Concurrency
 from later_core.model.instance import Attempt, Delivery, Instance, InstanceError
 from later_core.model.instant import from_millis
 from later_core.model.limits import LABEL_KEY_MAX_LENGTH, MAX_ATTEMPTS
@@ -91,6 +92,7 @@ instances = st.builds(
     start_deadline=st.none() | durations,
     delivery=st.sampled_from(Delivery),
     labels=st.dictionaries(names, text, max_size=5),
+    concurrency=st.none() | st.builds(Concurrency, key=names, limit=st.integers(1, 1000)),
     schedule_id=st.none() | names,
     trace_parent=st.none() | names,
     fingerprint=st.binary(min_size=16, max_size=32),
