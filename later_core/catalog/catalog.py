@@ -47,6 +47,8 @@ class Catalog:
         self._tasks: dict[str, InstalledTask] = {}
         #: The key of the plugin behind each task.
         self._providers: dict[str, str] = {}
+        #: The keys of plugins that said that they want no events.
+        self._deaf: set[str] = set()
         for candidate in candidates:
             self._admit(candidate)
         self._read_settings(reserved)
@@ -75,7 +77,7 @@ class Catalog:
     @property
     def has_event_plugins(self) -> bool:
         """Whether any plugin wants to see events."""
-        return bool(self._registry.callers("later_on_event"))
+        return bool(self._watchers())
 
     def get(self, name: str) -> InstalledTask | None:
         """The task of this name, None where no plugin provides it."""
@@ -96,6 +98,10 @@ class Catalog:
         of the two an instance means.
         """
         provided: dict[str, list[Task]] = {}
+        for key, candidate in list(self._plugins.items()):
+            with self._quarantine(candidate, "later_wants_events"):
+                if False in self._registry.call("later_wants_events", candidate, settings=values):
+                    self._deaf.add(key)
         for key, candidate in list(self._plugins.items()):
             with self._quarantine(candidate, "later_tasks"):
                 answers = self._registry.call("later_tasks", candidate, settings=values)
@@ -141,7 +147,7 @@ class Catalog:
 
     def on_event(self, event: Event, *, is_mine: bool = True) -> None:
         """Show the event to every plugin that wants to see events; what one raises is logged."""
-        for key in self._registry.callers("later_on_event"):
+        for key in self._watchers():
             candidate = self._plugins[key]
             try:
                 self._registry.call("later_on_event", candidate, event=event, is_mine=is_mine)
@@ -197,6 +203,9 @@ class Catalog:
                 group.commands.clear()
                 group.commands.update(before)
                 self._note(candidate, f"its commands are missing: {_reason('later_cli', error)}")
+
+    def _watchers(self) -> Sequence[str]:
+        return [key for key in self._registry.callers("later_on_event") if key not in self._deaf]
 
     def _admit(self, candidate: Candidate) -> None:
         try:

@@ -47,6 +47,8 @@ def ending_of(
                 state = State.PENDING
                 drawn = draw(instance.id, instance.attempt)
                 wait = instance.retry.backoff(instance.counted_attempts, drawn)
+                if outcome.retry_after is not None:
+                    wait = max(wait, min(outcome.retry_after, instance.retry.max_backoff))
                 execution_time = round_up(now + wait)
         case HandedBack():
             error = outcome.error

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from contextvars import copy_context
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -147,10 +148,12 @@ def _failed(error: BaseException) -> Outcome:
     # What an author gave need not be of the type that was asked for.
     reason: object = error.reason
     result: object = error.result
+    retry_after: object = error.retry_after
     return Failed(
         error=_describe(reason if isinstance(reason, str) else "TASK_FAILED", message),
         is_final=bool(error.is_final),
         result=result[:RESULT_MAX_BYTES] if isinstance(result, bytes) else b"",
+        retry_after=retry_after if isinstance(retry_after, timedelta) else None,
     )
 
 

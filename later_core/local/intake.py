@@ -24,7 +24,7 @@ class Intake:
         self._membership = membership
         self._database_clock = database_clock
 
-    def offer(self, task: str, id: str, execution_time: datetime, *, priority: int = 0) -> None:
+    def offer(self, task: str, id: str, execution_time: datetime, *, priority: int) -> None:
         """Take in a pending instance that this node has itself created or changed, if it is near.
 
         One whose task is not installed here stays with those that have it: claimed here it could
@@ -40,9 +40,7 @@ class Intake:
                 self._window.doubt()
             self._window.offer(due_ms, id, now_ms=now_ms, priority=priority)
 
-    def offer_news(
-        self, task: str, id: str, execution_time: datetime, *, priority: int = 0
-    ) -> None:
+    def offer_news(self, task: str, id: str, execution_time: datetime, *, priority: int) -> None:
         """Take in a pending instance that the store's feed told of, if it is near and this node's."""
         due_ms = to_millis(execution_time)
         if self._window.covers(due_ms) and self._membership.owns(task, id):

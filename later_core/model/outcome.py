@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from later_core.model.instance import InstanceError
 from later_core.model.state import State
@@ -20,11 +20,14 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The task's code raised, ran out of time, or could not begin. A final failure is not retried."""
+    """The task's code raised, ran out of time, or could not begin. A final failure is not retried; a retry
+    comes no sooner than ``retry_after``.
+    """
 
     error: InstanceError
     is_final: bool = False
     result: bytes = b""
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

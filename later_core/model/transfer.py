@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from later_core.errors import LaterError
+from later_core.model.attempts import with_end
 from later_core.model.instance import Delivery, Instance, InstanceError
 from later_core.model.query import PageKey
 from later_core.model.schedule import Schedule
@@ -151,7 +152,12 @@ def after_loss(instance: Instance, *, at: datetime) -> Instance:
     """
     if instance.state is not State.RUNNING:
         return instance
-    changed = replace(instance, revision=instance.revision + 1, error=NODE_LOST)
+    changed = replace(
+        instance,
+        revision=instance.revision + 1,
+        error=NODE_LOST,
+        attempts=with_end(instance, end_time=at, error=NODE_LOST),
+    )
     if instance.delivery is Delivery.AT_MOST_ONCE:
         return replace(changed, state=State.FAILED, finish_time=at)
     return replace(

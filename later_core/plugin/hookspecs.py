@@ -74,6 +74,16 @@ class Hooks:
         raise AssertionError  # a specification is never called
 
     @hookspec
+    def later_wants_events(self, settings: Mapping[str, Any]) -> bool:
+        """Whether the plugin's ``later_on_event`` is to be called at all.
+
+        When: at start, before ``later_tasks``. How often: once a process. Returns: False where the
+        settings give it nothing to do: a server that shows events to nobody need not read them.
+        If it raises: the plugin is rejected. Since: 0.1.
+        """
+        raise AssertionError  # a specification is never called
+
+    @hookspec
     def later_lifespan(self, settings: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
         """What the plugin keeps open while a server runs: a pool of connections, a loop of its own.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from later_core.model.instance import InstanceError
@@ -17,6 +18,8 @@ class TaskError(Exception):
     ``reason`` is a stable word in UPPER_SNAKE_CASE that programs can act on. With ``is_final``
     no retry follows, whatever the instance's policy. ``result`` is kept on the instance beside
     the error: what the attempt brought to light before it failed (an output, a report).
+    ``retry_after`` is how long the other side wants to be left alone: a retry comes no sooner, but
+    never later than the policy's ``max_backoff`` has it.
     """
 
     def __init__(
@@ -26,11 +29,13 @@ class TaskError(Exception):
         reason: str = "TASK_FAILED",
         is_final: bool = False,
         result: bytes = b"",
+        retry_after: timedelta | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.is_final = is_final
         self.result = result
+        self.retry_after = retry_after
 
 
 class Task(ABC):

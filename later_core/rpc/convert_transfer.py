@@ -12,6 +12,8 @@ from later_core.errors import InvalidRequest
 from later_core.model.instance import Instance
 from later_core.model.instant import EARLIEST
 from later_core.model.limits import (
+    ATTEMPT_MESSAGE_MAX_LENGTH,
+    ATTEMPTS_KEPT,
     ERROR_MESSAGE_MAX_LENGTH,
     RESPONSE_MAX_BYTES,
     RESULT_MAX_BYTES,
@@ -110,7 +112,9 @@ def from_exported_instance(message: pb.ExportedInstance) -> Instance:
         instance = from_instance(exported)
     except (ValueError, OverflowError):
         raise InvalidRequest.of("instance", "holds a length of time beyond all bounds") from None
-    for field, description in chain(_faults(instance, message), _excesses(instance, message)):
+    for field, description in chain(
+        _faults(instance, message), _excesses(instance, message), _wrong_history(instance)
+    ):
         raise InvalidRequest.of(f"instance.{field}", description)
     return replace(instance, fingerprint=message.fingerprint)
 
@@ -180,6 +184,20 @@ def _excesses(instance: Instance, message: pb.ExportedInstance) -> Iterator[tupl
             yield "error.reason", "is too long"
         if len(instance.error.message) > ERROR_MESSAGE_MAX_LENGTH:
             yield "error.message", f"must be at most {ERROR_MESSAGE_MAX_LENGTH} characters"
+
+
+def _wrong_history(instance: Instance) -> Iterator[tuple[str, str]]:
+    """What no history of attempts holds, likewise."""
+    if len(instance.attempts) > ATTEMPTS_KEPT:
+        yield "attempts", f"must be the last {ATTEMPTS_KEPT} at most"
+    for attempt in instance.attempts:
+        if len(attempt.node) > _NAME_MAX_LENGTH:
+            yield "attempts", "holds a node whose name is too long"
+        if attempt.error is not None and (
+            len(attempt.error.reason) > _NAME_MAX_LENGTH
+            or len(attempt.error.message) > ATTEMPT_MESSAGE_MAX_LENGTH
+        ):
+            yield "attempts", "holds an error that is too long"
 
 
 def from_exported_schedule(message: pb.ExportedSchedule) -> Schedule:

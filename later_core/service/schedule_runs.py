@@ -116,7 +116,9 @@ class ScheduleRuns:
 
     def _offer(self, instances: Iterable[Instance]) -> None:
         for instance in instances:
-            self._intake.offer(instance.task, instance.id, instance.execution_time)
+            self._intake.offer(
+                instance.task, instance.id, instance.execution_time, priority=instance.priority
+            )
 
     def _now(self) -> datetime:
         return from_millis(int(self._database_clock.now_ms()))

@@ -162,7 +162,12 @@ class Transfer:
                 continue
             tally.recovered += was_running
             if instance.state is State.PENDING and not options.validate_only:
-                self._intake.offer(instance.task, instance.id, instance.execution_time)
+                self._intake.offer(
+                    instance.task,
+                    instance.id,
+                    instance.execution_time,
+                    priority=instance.priority,
+                )
 
     async def _import_schedule(self, schedule: Schedule, options: ImportOptions) -> Restored:
         """Store one schedule.

@@ -43,9 +43,14 @@ def later_tasks():
     )
 
 
+def defaults(catalog: Catalog) -> dict[str, object]:
+    """The settings as they are where nobody sets any, those of installed plugins too."""
+    return {setting.name: setting.default for setting in catalog.settings}
+
+
 def collected(values: dict[str, object] | None = None) -> Catalog:
     catalog = Catalog.discover()
-    catalog.collect(values if values is not None else {s.name: s.default for s in catalog.settings})
+    catalog.collect(defaults(catalog) | (values or {}))
     return catalog
 
 
@@ -266,7 +271,7 @@ def test_settings_reach_the_tasks(install: Install) -> None:
     )
     catalog = Catalog.discover()
     assert "greeting" in [setting.name for setting in catalog.settings]
-    catalog.collect({"greeting": "salut", "bash_enabled": False})
+    catalog.collect(defaults(catalog) | {"greeting": "salut"})
     assert catalog.get("salut") is not None
 
 
@@ -300,6 +305,21 @@ def test_an_event_plugin_is_told_whether_an_event_is_its_nodes(install: Install)
     assert plugin_a.seen == [False, True]
 
 
+def test_a_plugin_that_wants_no_events_sees_none(install: Install) -> None:
+    source = (
+        "seen = []\n@hookimpl\ndef later_wants_events(settings):\n return settings['wants']\n"
+        "@hookimpl\ndef later_on_event(event):\n seen.append(event)\n"
+    )
+    install("plugin-a", HEAD + source)
+    for wants in (True, False):
+        catalog = collected({"wants": wants})
+        assert catalog.has_event_plugins is wants
+        catalog.on_event(EVENT)
+    import plugin_a
+
+    assert plugin_a.seen == [EVENT]
+
+
 def test_commands_are_added_all_or_none(install: Install) -> None:
     add = (
         HEAD
@@ -328,7 +348,7 @@ def test_a_plugin_whose_commands_are_missing_keeps_its_tasks(install: Install) -
     install("plugin-a", tasks("alpha") + "@hookimpl\ndef later_cli(group): 1 / 0\n")
     catalog = Catalog.discover()
     catalog.extend_cli(click.Group())
-    catalog.collect({"bash_enabled": False})
+    catalog.collect(defaults(catalog))
     assert catalog.get("alpha") is not None
     assert len(catalog.rejected) == 1
 

@@ -12,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 BLOCK = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ADDRESS = "127.0.0.1:9081"
 SECONDS = 30
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = set(PROJECT["optional-dependencies"])
 
 _SETUP = "tests/docs/test_readme.py::test_setup_lines_name_what_is_there"
 _DEMO = "tests/cli/test_serve.py::test_the_demo_ends_with_everything_as_promised"
@@ -32,6 +35,7 @@ _BACKUP = "tests/cli/test_transfer.py::test_a_backup_brings_everything_back_and_
 COVERED = {
     "python3 -m venv .venv": _SETUP,
     ".venv/bin/pip install": _SETUP,
+    "pip install": _SETUP,
     ". .venv/bin/activate": _SETUP,
     ".venv/bin/tox": "tests/docs/test_readme.py::test_chores_that_pages_name_exist",
     ".venv/bin/later demo": _DEMO,
@@ -42,6 +46,9 @@ COVERED = {
     "python tests/model/oracle_cron.py": "tests/model/test_oracle_cron.py"
     "::test_a_few_hundred_random_expressions_agree_with_three_libraries",
     "later serve": "tests/docs/test_readme.py::test_commands_do_what_the_page_shows",
+    "OTEL_EXPORTER_OTLP_ENDPOINT=": "tests/e2e/test_telemetry.py"
+    "::test_every_metric_of_the_table_arrives",
+    "later doctor": "tests/cli/doctor/test_doctor.py::test_a_sound_deployment_is_told_so",
     "later export": _BACKUP,
     "later import": _BACKUP,
 }
@@ -180,6 +187,8 @@ def test_setup_lines_name_what_is_there():
         for word in shlex.split(line.partition("install")[2]):
             if word.startswith("./"):
                 assert (ROOT / word / "pyproject.toml").exists(), line
+            extras = re.search(r"\[(.+)\]", word)
+            assert not extras or set(extras[1].split(",")) <= EXTRAS, line
 
 
 def test_ci_runs_the_test_command_of_the_readme():

@@ -68,6 +68,35 @@ async def test_what_failed_together_is_not_tried_again_together(running):
         assert Counter(task.called("run")) == dict.fromkeys(ids, 2)
 
 
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        (timedelta(seconds=40), 40),
+        (timedelta(seconds=1), 10),
+        (timedelta(days=9), 60),
+        ("soon", 10),
+        (None, 10),
+    ],
+)
+async def test_a_retry_comes_no_sooner_than_the_other_side_wants(running, retry_after, seconds):
+    async def fail(_context):
+        raise TaskError("busy", retry_after=retry_after)
+
+    policy = RetryPolicy(
+        max_attempts=2,
+        min_backoff=timedelta(seconds=10),
+        max_backoff=timedelta(seconds=60),
+        jitter=0,
+    )
+    async with running(RecordingTask(fail)) as bench:
+        created = await bench.create("a", retry=policy)
+        await bench.clock.advance(1)
+        waiting = await bench.get("a")
+        assert waiting.state is State.PENDING
+        wait = (waiting.execution_time - created.execution_time).total_seconds()
+        assert seconds <= wait < seconds + 1
+
+
 async def test_a_final_failure_is_not_retried(running):
     async def body(_context):
         raise TaskError("no such account", reason="NO_ACCOUNT", is_final=True, result=b"report")

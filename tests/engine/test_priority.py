@@ -127,3 +127,14 @@ async def test_what_is_not_due_yet_takes_no_room_from_what_is_due(running):
         late = [low.start_time - low.execution_time for low in lows if low.start_time]
         assert len(late) == 8
         assert max(late) < timedelta(seconds=0.3)
+
+
+async def test_of_what_is_claimed_ahead_the_earlier_comes_first(running):
+    clock = FakeClock()
+    task = taking(0.05, clock)
+    async with running(task, clock=clock, max_running=1, claim_lead=0.4) as bench:
+        # Claimed together: were the higher taken first, it would keep the only room until it is due.
+        await bench.create("high", priority=100, delay=1.08)
+        await bench.create("low", delay=1)
+        await bench.clock.advance(5)
+        assert task.called("run") == ["low", "high"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import bson
+import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,12 +28,18 @@ from later_core.rpc.v1 import later_pb2 as pb
 from later_core.stores.mongo.documents import to_document
 from later_core.stores.mongo.documents import to_instance as of_document
 from later_core.stores.mongo.schedule_documents import to_schedule_document
-from later_core.testing.builders import a_schedule, an_instance
+from later_core.testing.builders import a_schedule, an_attempt, an_instance
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+EARLIER = an_attempt(2, end_time=NOW, error=InstanceError(reason="BROKEN", message="it broke"))
 INSTANCE = an_instance(
     execution_time=NOW,
+    priority=7,
+    attempts=(
+        EARLIER,
+        an_attempt(3, start_time=NOW, end_time=NOW, error=EARLIER.error),
+    ),
     parameters=b"p",
     state=State.FAILED,
     attempt=3,
@@ -76,6 +84,22 @@ def exported(instance: Instance) -> pb.ExportedInstance:
 def test_what_was_exported_is_what_it_was() -> None:
     assert from_exported_instance(exported(INSTANCE)) == INSTANCE
     assert from_exported_schedule(to_exported_schedule(SCHEDULE)) == SCHEDULE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"priority": 101},
+        {"priority": -1},
+        {"attempts": [EARLIER] * 11},
+        {"attempts": [replace(EARLIER, node="n" * 2_000)]},
+        {"attempts": [replace(EARLIER, error=replace(EARLIER.error, message="x" * 513))]},
+    ],
+    ids=str,
+)
+def test_a_priority_or_a_history_that_there_could_never_be_is_refused(change) -> None:
+    with pytest.raises(InvalidRequest):
+        from_exported_instance(exported(replace(INSTANCE, **change)))
 
 
 def spoiled(data: bytes) -> st.SearchStrategy[bytes]:

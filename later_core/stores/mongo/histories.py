@@ -3,7 +3,8 @@
 The array ``attempts`` holds those that ended and left the instance to be tried again. The attempt that
 ended the instance is not in it: the document shows all of that one already (``attempt``, ``node``,
 ``start_time``, ``finish_time``, ``error``), so that an instance whose first attempt succeeds pays nothing.
-It is added when the document is read, and by the retry that would else lose it.
+It is added when the document is read, and by the retry that would else lose it. A document that was
+restored from an export has its whole history in the array, and lacks the marks of the write that ended it.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _ended_with_an_attempt(document: Document) -> bool:
     state = document["state"]
     if state == "ABORTED":
         return document.get("aborted_at") == "RUNNING"
-    return state in ("SUCCEEDED", "FAILED") and document.get("finish_time") is not None
+    return state in ("SUCCEEDED", "FAILED") and ("ending" in document or "taken" in document)
 
 
 def _error_of_end(state: str, error: InstanceError | None) -> InstanceError | None:
@@ -104,6 +105,10 @@ def of_running(*, end_time: object, error: InstanceError) -> list[Document]:
             "error": {"$literal": {"reason": error.reason, "message": error.message}},
         }
     ]
+
+
+def _is_there(field: str) -> Document:
+    return {"$ne": [{"$type": field}, "missing"]}
 
 
 def with_last_of_ended() -> Document:
@@ -139,8 +144,13 @@ def with_last_of_ended() -> Document:
     has_ended_it = {
         "$and": [
             {"$gt": ["$attempt", 0]},
-            {"$ne": [{"$ifNull": ["$finish_time", None]}, None]},
-            {"$or": [{"$ne": ["$state", "ABORTED"]}, {"$eq": ["$aborted_at", "RUNNING"]}]},
+            {
+                "$cond": [
+                    {"$eq": ["$state", "ABORTED"]},
+                    {"$eq": ["$aborted_at", "RUNNING"]},
+                    {"$or": [_is_there("$ending"), _is_there("$taken")]},
+                ]
+            },
             {"$not": [is_stored]},
         ]
     }

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ async def test_the_status_decides(
     is_final: bool | None,
 ) -> None:
     async def answer(request: web.Request) -> web.Response:
-        return web.Response(status=status, headers={"Retry-After": "120"})
+        return web.Response(status=status)
 
     receiver = await receive(answer)
     outcome = await run_task(make(), {"url": receiver.url} | rules)
@@ -128,8 +128,30 @@ async def test_the_status_decides(
     failed = failure(outcome)
     assert (failed.error.reason, failed.is_final) == ("HTTP_STATUS", is_final)
     assert f"answered {status}" in failed.error.message
-    kept = json.loads(failed.result)
-    assert (kept["status"], kept["retry_after"]) == (status, "120")
+    assert json.loads(failed.result)["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("said", "wait"),
+    [
+        ("120", timedelta(minutes=2)),
+        ("Tue, 01 Jan 2030 00:01:00 GMT", timedelta(minutes=1)),
+        ("9" * 50, timedelta(days=365)),
+        ("soon", None),
+        ("-5", None),
+        ("Tue, 99 Jan 2030 00:01:00 GMT", None),
+        (None, None),
+    ],
+)
+async def test_a_receiver_may_say_when_to_come_again(
+    receive: Receive, make: Make, said: str | None, wait: timedelta | None
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=503, headers={"Retry-After": said} if said else None)
+
+    receiver, task = await receive(answer), make()
+    task._now = lambda: datetime(2030, 1, 1, tzinfo=UTC)
+    assert failure(await run_task(task, {"url": receiver.url})).retry_after == wait
 
 
 async def test_of_an_endless_answer_the_beginning_is_kept(receive: Receive, make: Make) -> None:

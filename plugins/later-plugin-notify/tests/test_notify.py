@@ -232,6 +232,8 @@ async def test_with_nobody_to_tell_nothing_is_kept(event: MakeEvent) -> None:
     async with plugin.later_lifespan(settings(notify_mail_to="")):
         plugin.later_on_event(event(), is_mine=True)
     assert plugin._outbox is None
+    assert not plugin.later_wants_events(settings(notify_mail_to=""))
+    assert plugin.later_wants_events(settings())
 
 
 def test_the_readme_lists_the_settings() -> None:

@@ -6,7 +6,7 @@ server.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -56,7 +56,12 @@ class Commands(CommandListener):
 def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
     """Hears of every command of a store that is opened after this."""
     commands = Commands()
-    monkeypatch.setitem(connection._OPTIONS, "event_listeners", [commands])
+    client = connection.AsyncIOMotorClient
+
+    def heard(uri: str, *, event_listeners: Sequence[CommandListener], **options: Any) -> Any:
+        return client(uri, event_listeners=[*event_listeners, commands], **options)
+
+    monkeypatch.setattr(connection, "AsyncIOMotorClient", heard)
     return commands
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.database import Database
 
-from later_core.model.attempts import shortened, with_end
+from later_core.model.attempts import shortened
 from later_core.model.concurrency import Concurrency
 from later_core.model.instance import Attempt, Delivery, Instance, InstanceError
 from later_core.model.instant import from_millis
@@ -66,17 +65,6 @@ ended_attempts = st.builds(
 )
 
 
-def consistent(instance: Instance) -> Instance:
-    """What has ended by an attempt has that one as the last of its history."""
-    by_attempt = instance.state in (State.SUCCEEDED, State.FAILED)
-    if not by_attempt or instance.finish_time is None:
-        return instance
-    error = instance.error if instance.state is State.FAILED else None
-    return replace(
-        instance, attempts=with_end(instance, end_time=instance.finish_time, error=error)
-    )
-
-
 instances = st.builds(
     Instance,
     id=names,
@@ -103,7 +91,7 @@ instances = st.builds(
     error=st.none() | errors,
     attempts=st.lists(ended_attempts, max_size=10).map(tuple),
     priority=st.integers(0, 100),
-).map(consistent)
+)
 
 
 def stored(document: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 import errno
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -18,6 +19,8 @@ from later_plugin_http.signing import signature_headers
 
 #: JSON may write one byte as six: with more the result could pass the 1 MiB that Later keeps.
 MOST_RESULT_BYTES = 128 * 1024
+#: A year; no policy waits as long.
+_LONGEST_SECONDS = 365 * 24 * 3600
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -44,7 +47,7 @@ class Http(Task):
     async def run(self, context: Context) -> str:
         order = parse_parameters(Order, context.parameters)
         try:
-            status, result, said = await self._exchange(order, context)
+            status, result, said, wait = await self._exchange(order, context)
         except TimeoutError as error:
             raise TaskError("no answer in time", reason="HTTP_TIMEOUT") from error
         except aiohttp.ClientConnectorError as error:
@@ -67,13 +70,23 @@ class Http(Task):
             reason="HTTP_STATUS",
             is_final=order.is_final(status),
             result=result.encode(),
+            retry_after=self._wanted(wait),
         )
 
-    async def _exchange(self, order: Order, context: Context) -> tuple[int, str, str]:
-        """The status, the result, and more for people; redirects are followed as far as allowed.
+    def _wanted(self, wait: str) -> timedelta | None:
+        """How long the receiver wants to be left alone: seconds or a date (RFC 9110, 10.2.3)."""
+        try:
+            if wait.isdecimal():
+                return timedelta(seconds=min(int(wait), _LONGEST_SECONDS))
+            return parsedate_to_datetime(wait) - self._now() if wait else None
+        except (ValueError, TypeError):
+            return None
 
-        What leads to another origin carries neither the caller's headers nor the signature there: they
-        were meant for the first.
+    async def _exchange(self, order: Order, context: Context) -> tuple[int, str, str, str]:
+        """The status, the result, more for people, and ``Retry-After``.
+
+        Redirects are followed as far as is allowed. What leads to another origin carries neither the
+        caller's headers nor the signature there: they were meant for the first.
         """
         url, method, content = URL(str(order.url)), order.method, order.content
         origin, headers = url.origin(), self._headers(order, context)
@@ -104,7 +117,7 @@ class Http(Task):
             headers.update(signature_headers(self._signing_secret, timestamp, order.content))
         return headers
 
-    async def _read(self, answer: aiohttp.ClientResponse) -> tuple[int, str, str]:
+    async def _read(self, answer: aiohttp.ClientResponse) -> tuple[int, str, str, str]:
         kept = bytearray()
         while len(kept) <= self._result_bytes:
             chunk = await answer.content.read(self._result_bytes + 1 - len(kept))
@@ -121,10 +134,9 @@ class Http(Task):
             "body": _text(kept, answer.charset),
             "truncated": is_truncated,
         }
-        if wait := answer.headers.get("Retry-After"):
-            result["retry_after"] = wait[:100]
         said = f" {answer.reason}" if answer.reason else ""
-        return answer.status, json.dumps(result, ensure_ascii=False), said
+        wait = answer.headers.get("Retry-After", "")[:100].strip()
+        return answer.status, json.dumps(result, ensure_ascii=False), said, wait
 
 
 def _own_headers(order: Order, context: Context) -> Mapping[str, str]:

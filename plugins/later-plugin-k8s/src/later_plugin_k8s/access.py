@@ -104,7 +104,7 @@ def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: Path) -> s
     certificate = _content(user, "client-certificate", folder)
     key = _content(user, "client-key", folder)
     if certificate and key:
-        # Python reads certificates from files alone. Only its owner can read this one, and it is gone at once.
+        # Python reads certificates from files alone. Only its owner can read this one, and it goes at once.
         with tempfile.NamedTemporaryFile() as both:
             both.write(certificate + b"\n" + key)
             both.flush()

@@ -77,6 +77,11 @@ class Plugin:
         return _SETTINGS
 
     @hookimpl
+    def later_wants_events(self, settings: Mapping[str, Any]) -> bool:
+        """Not where nobody is to be told."""
+        return bool(settings["notify_mail_to"] or settings["notify_webhook_url"])
+
+    @hookimpl
     def later_lifespan(self, settings: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
         """The loop that sends; none where nobody is to be told."""
         from later_plugin_notify.channels import channels_of
