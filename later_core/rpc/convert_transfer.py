@@ -134,7 +134,8 @@ def _check_as_created(exported: pb.Instance) -> None:
     )
     has = exported.HasField
     has_retry = has("retry") and exported.retry.max_attempts != 1
-    if not (has_retry or has("timeout") or has("start_deadline") or exported.labels):
+    has_policy = has_retry or has("timeout") or has("start_deadline") or has("concurrency")
+    if not (has_policy or exported.labels):
         return
     policies = pb.CreateInstanceRequest(task="any", labels=exported.labels)
     if has_retry:
@@ -143,6 +144,8 @@ def _check_as_created(exported: pb.Instance) -> None:
         policies.timeout.CopyFrom(exported.timeout)
     if has("start_deadline"):
         policies.start_deadline.CopyFrom(exported.start_deadline)
+    if has("concurrency"):
+        policies.concurrency.CopyFrom(exported.concurrency)
     _check_policies(policies.SerializeToString(deterministic=True))
 
 

@@ -45,6 +45,8 @@ COVERED = {
     "python -m benchmarks": f"{_PROGRAMS}::test_a_program_measures_and_finds_no_fault",
     "python tests/model/oracle_cron.py": "tests/model/test_oracle_cron.py"
     "::test_a_few_hundred_random_expressions_agree_with_three_libraries",
+    "later create echo hello --concurrency-key": "tests/cli/test_commands.py"
+    "::test_a_concurrency_key_alone_lets_one_run_at_once",
     "later serve": "tests/docs/test_readme.py::test_commands_do_what_the_page_shows",
     "OTEL_EXPORTER_OTLP_ENDPOINT=": "tests/e2e/test_telemetry.py"
     "::test_every_metric_of_the_table_arrives",

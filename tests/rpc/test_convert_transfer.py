@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from later_core.errors import InvalidRequest
+from later_core.model.concurrency import Concurrency
 from later_core.model.instance import Instance, InstanceError, NewInstance
 from later_core.model.recurrence.rules import CronRule, ExcludedDates, IntervalRule
 from later_core.model.retry import RetryPolicy
@@ -36,6 +37,7 @@ EARLIER = an_attempt(2, end_time=NOW, error=InstanceError(reason="BROKEN", messa
 INSTANCE = an_instance(
     execution_time=NOW,
     priority=7,
+    concurrency=Concurrency(key="k", limit=3),
     attempts=(
         EARLIER,
         an_attempt(3, start_time=NOW, end_time=NOW, error=EARLIER.error),
@@ -91,6 +93,8 @@ def test_what_was_exported_is_what_it_was() -> None:
     [
         {"priority": 101},
         {"priority": -1},
+        {"concurrency": Concurrency(key="", limit=1)},
+        {"concurrency": Concurrency(key="k", limit=0)},
         {"attempts": [EARLIER] * 11},
         {"attempts": [replace(EARLIER, node="n" * 2_000)]},
         {"attempts": [replace(EARLIER, error=replace(EARLIER.error, message="x" * 513))]},

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from later_core.errors import ResumeTokenInvalid
+from later_core.model.concurrency import Concurrency
 from later_core.model.event import EventType
 from later_core.model.instance import Delivery, Instance, InstanceError
 from later_core.model.query import Filter, PageKey
@@ -65,6 +66,7 @@ async def _a_past(store: Store) -> list[Instance]:
         start_deadline=HOUR,
         delivery=Delivery.AT_MOST_ONCE,
         labels={"team": "a", "empty": ""},
+        concurrency=Concurrency(key="the database", limit=3),
         schedule_id="nightly",
         node="node-gone",
         start_time=now - 2 * SECOND,
