@@ -124,6 +124,8 @@ def _identity(instance: Instance) -> tuple[object, ...]:
         instance.start_deadline,
         instance.delivery,
         instance.priority,
+        instance.concurrency,
+        instance.trace_parent,
         instance.labels,
         instance.schedule_id,
         instance.fingerprint,
