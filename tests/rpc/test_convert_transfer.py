@@ -124,7 +124,7 @@ def spoiled(data: bytes) -> st.SearchStrategy[bytes]:
     return changes.map(spoil)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(spoiled(exported(INSTANCE).SerializeToString()))
 def test_a_spoilt_instance_can_be_stored_or_is_refused(data: bytes) -> None:
     try:
@@ -135,7 +135,7 @@ def test_a_spoilt_instance_can_be_stored_or_is_refused(data: bytes) -> None:
     assert of_document(stored).id == instance.id
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(spoiled(to_exported_schedule(SCHEDULE).SerializeToString()))
 def test_a_spoilt_schedule_can_be_stored_or_is_refused(data: bytes) -> None:
     try:
