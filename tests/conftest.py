@@ -23,6 +23,7 @@ import pymongo
 import pytest
 import structlog
 import trustme
+from hypothesis import HealthCheck, settings
 from pymongo.errors import PyMongoError
 
 from later_core.stores.mongo import launcher
@@ -32,6 +33,10 @@ from later_core.stores.mongo.binary import find_mongod
 # that tests start would inherit that. What has a handler here begins with the default there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# How long an example takes is the machine's affair: nothing here is asserted of time.
+settings.register_profile("later", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("later")
 
 _START_SECONDS = 60
 _STOP_SECONDS = 20

@@ -125,6 +125,7 @@ def _identity(instance: Instance) -> tuple[object, ...]:
         instance.delivery,
         instance.priority,
         instance.concurrency,
+        instance.trace_parent,
         instance.labels,
         instance.schedule_id,
         instance.fingerprint,

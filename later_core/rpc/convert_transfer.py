@@ -34,6 +34,7 @@ from later_core.rpc.convert_schedules import from_schedule, to_schedule, within_
 from later_core.rpc.errors import to_status
 from later_core.rpc.times import fill_timestamp, from_timestamp, to_timestamp
 from later_core.rpc.tokens import to_export_token
+from later_core.rpc.trace_context import is_written_well
 from later_core.rpc.v1 import later_pb2 as pb
 from later_core.rpc.validation import check
 
@@ -134,8 +135,13 @@ def _check_as_created(exported: pb.Instance) -> None:
     )
     has = exported.HasField
     has_retry = has("retry") and exported.retry.max_attempts != 1
-    has_policy = has_retry or has("timeout") or has("start_deadline") or has("concurrency")
-    if not (has_policy or exported.labels):
+    if not (
+        has_retry
+        or has("timeout")
+        or has("start_deadline")
+        or has("concurrency")
+        or exported.labels
+    ):
         return
     policies = pb.CreateInstanceRequest(task="any", labels=exported.labels)
     if has_retry:
@@ -178,6 +184,8 @@ def _excesses(instance: Instance, message: pb.ExportedInstance) -> Iterator[tupl
         yield "result", "must be at most 1 MiB"
     if len(instance.node or "") > _NAME_MAX_LENGTH:
         yield "node", "is too long"
+    if not (instance.trace_parent is None or is_written_well(instance.trace_parent)):
+        yield "trace_parent", "must be that of the W3C Trace Context"
     if len(instance.schedule_id or "") > SCHEDULE_ID_MAX_LENGTH:
         yield "schedule_id", "is too long"
     if len(message.fingerprint) > _FINGERPRINT_MAX_BYTES:

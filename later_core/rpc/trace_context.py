@@ -16,10 +16,15 @@ _WRITTEN = re.compile("00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2
 current: ContextVar[str | None] = ContextVar("later_call_span", default=None)
 
 
+def is_written_well(value: str) -> bool:
+    """Whether this is a ``traceparent``."""
+    return _WRITTEN.fullmatch(value) is not None
+
+
 def sent(context: Any) -> str | None:
     """What the client sent with its call (a ``grpc.aio.ServicerContext``)."""
     for key, value in context.invocation_metadata() or ():
-        if key == KEY and isinstance(value, str) and _WRITTEN.fullmatch(value):
+        if key == KEY and isinstance(value, str) and is_written_well(value):
             return value
     return None
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from later_core.model.instance import NewInstance
@@ -135,7 +135,6 @@ specs = st.builds(
 steps = st.lists(st.integers(0, 36_000_000), min_size=1, max_size=6)
 
 
-@settings(deadline=None)
 @given(spec=specs, waits=steps, limit=st.integers(1, 40), ahead=st.integers(0, 3_600_000))
 def test_what_a_planner_fires_in_steps_is_what_the_preview_says(
     spec: ScheduleSpec, waits: list[int], limit: int, ahead: int
@@ -162,7 +161,6 @@ def due_until(spec: ScheduleSpec, end: datetime) -> list[datetime]:
     return times
 
 
-@settings(deadline=None)
 @given(spec=specs, waits=steps, limit=st.integers(1, 40), catch_up=st.sampled_from(CatchUp))
 def test_every_time_is_planned_or_counted_as_missed(
     spec: ScheduleSpec, waits: list[int], limit: int, catch_up: CatchUp
@@ -175,7 +173,6 @@ def test_every_time_is_planned_or_counted_as_missed(
     assert sorted(set(fired)) == fired
 
 
-@settings(deadline=None)
 @given(spec=specs, wait=st.integers(0, 36_000_000))
 def test_before_next_time_there_is_nothing_to_plan(spec: ScheduleSpec, wait: int) -> None:
     _, progress = walk(schedule(spec), [NOW + wait * MILLISECOND], 10, MINUTE)

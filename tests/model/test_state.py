@@ -331,5 +331,5 @@ def assert_is_whole(instance: Instance) -> None:
         assert instance.error is None
 
 
-Life.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+Life.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
 TestLife = Life.TestCase

@@ -33,11 +33,13 @@ from later_core.testing.builders import a_schedule, an_attempt, an_instance
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+TRACE_PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 EARLIER = an_attempt(2, end_time=NOW, error=InstanceError(reason="BROKEN", message="it broke"))
 INSTANCE = an_instance(
     execution_time=NOW,
     priority=7,
-    concurrency=Concurrency(key="k", limit=3),
+    concurrency=Concurrency(key="report", limit=2),
+    trace_parent=TRACE_PARENT,
     attempts=(
         EARLIER,
         an_attempt(3, start_time=NOW, end_time=NOW, error=EARLIER.error),
@@ -93,15 +95,16 @@ def test_what_was_exported_is_what_it_was() -> None:
     [
         {"priority": 101},
         {"priority": -1},
-        {"concurrency": Concurrency(key="", limit=1)},
-        {"concurrency": Concurrency(key="k", limit=0)},
+        {"concurrency": Concurrency(key="", limit=2)},
+        {"concurrency": Concurrency(key="report", limit=0)},
+        {"trace_parent": "x" * 2_000},
         {"attempts": [EARLIER] * 11},
         {"attempts": [replace(EARLIER, node="n" * 2_000)]},
         {"attempts": [replace(EARLIER, error=replace(EARLIER.error, message="x" * 513))]},
     ],
     ids=str,
 )
-def test_a_priority_or_a_history_that_there_could_never_be_is_refused(change) -> None:
+def test_what_there_could_never_be_is_refused(change) -> None:
     with pytest.raises(InvalidRequest):
         from_exported_instance(exported(replace(INSTANCE, **change)))
 
@@ -121,7 +124,7 @@ def spoiled(data: bytes) -> st.SearchStrategy[bytes]:
     return changes.map(spoil)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(spoiled(exported(INSTANCE).SerializeToString()))
 def test_a_spoilt_instance_can_be_stored_or_is_refused(data: bytes) -> None:
     try:
@@ -132,7 +135,7 @@ def test_a_spoilt_instance_can_be_stored_or_is_refused(data: bytes) -> None:
     assert of_document(stored).id == instance.id
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(spoiled(to_exported_schedule(SCHEDULE).SerializeToString()))
 def test_a_spoilt_schedule_can_be_stored_or_is_refused(data: bytes) -> None:
     try:

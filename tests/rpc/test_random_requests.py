@@ -159,7 +159,7 @@ async def codes(served, descriptor, requests):
 async def test_no_request_is_answered_with_an_internal_error(serve, store_in, descriptor, place):
     drawn = []
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(messages(descriptor.input_type))
     def draw(message):
         drawn.extend([message, mended(message)])

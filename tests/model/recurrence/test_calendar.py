@@ -11,7 +11,7 @@ from itertools import islice, takewhile
 
 import pytest
 from dateutil.rrule import rrulestr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from later_core.errors import InvalidRequest
@@ -227,7 +227,6 @@ words = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(rrule=st.text(max_size=40) | st.lists(words, max_size=20).map("".join))
 def test_any_text_is_a_rule_or_refused(rrule: str) -> None:
     try:

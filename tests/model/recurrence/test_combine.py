@@ -94,7 +94,6 @@ def recurrences(draw: st.DrawFn) -> Recurrence:
     return recurrence(tuple(chosen), tuple(exclusions), draw(zones), start, end)
 
 
-@settings(deadline=None)
 @given(recurrence=recurrences(), at=instants)
 def test_times_strictly_increase_in_utc_and_whole_milliseconds(
     recurrence: Recurrence, at: datetime
@@ -105,7 +104,6 @@ def test_times_strictly_increase_in_utc_and_whole_milliseconds(
     assert all(time.microsecond % 1000 == 0 and time.utcoffset() == timedelta(0) for time in found)
 
 
-@settings(deadline=None)
 @given(recurrence=recurrences(), at=instants)
 def test_asking_for_the_next_again_and_again_is_the_same_as_asking_for_a_range(
     recurrence: Recurrence, at: datetime
@@ -118,7 +116,6 @@ def test_asking_for_the_next_again_and_again_is_the_same_as_asking_for_a_range(
     assert one_by_one == in_range
 
 
-@settings(deadline=None)
 @given(
     recurrence=recurrences(),
     at=instants,
@@ -132,7 +129,7 @@ def test_a_range_in_pieces_has_the_same_times(
     assert pieces == list(recurrence.between(at, at + 3 * DAY))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     rule=rules,
     at=instants,
@@ -154,7 +151,6 @@ def test_what_is_excluded_is_left_out_and_nothing_else(
     assert found == sorted(everything - excluded)
 
 
-@settings(deadline=None)
 @given(recurrence=recurrences(), instant=instants, micros=st.integers(1, 999))
 def test_between_two_milliseconds_nothing_is_lost(
     recurrence: Recurrence, instant: datetime, micros: int

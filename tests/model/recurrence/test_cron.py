@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from later_core.errors import InvalidRequest
@@ -134,7 +134,6 @@ def test_an_unknown_time_zone_is_refused_with_the_nearest() -> None:
 terms = st.text(alphabet="0123456789*/-,LW#?JANMONSUN ", max_size=30)
 
 
-@settings(deadline=None)
 @given(
     expression=st.text(max_size=40)
     | terms
@@ -154,7 +153,6 @@ def test_any_text_is_an_expression_or_refused(expression: str) -> None:
         assert found > START
 
 
-@settings(deadline=None)
 @given(
     start=st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - hypothesis wants naive bounds
     zone=st.sampled_from(["UTC", "Europe/Paris", "Australia/Lord_Howe", "America/Sao_Paulo"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from later_core.errors import InvalidRequest
@@ -25,7 +25,6 @@ def test_an_interval_begins_at_its_anchor() -> None:
     assert times.after(ANCHOR + 7 * HOUR) == ANCHOR + 12 * HOUR
 
 
-@settings(deadline=None)
 @given(
     every=st.integers(1000, 10**10).map(lambda ms: ms * MILLISECOND),
     instant=st.integers(0, 10**13).map(lambda us: ANCHOR + timedelta(microseconds=us)),
