@@ -17,9 +17,11 @@ import grpc
 
 from later_core import errors
 from later_core.model import limits
+from later_core.model.permission import ROLE_PERMISSIONS, UNCONFINED_ONLY, Permission, Role
 from later_core.model.recurrence.combine import RULES_MAX
 from later_core.model.recurrence.interval import TIMES_MAX
 from later_core.plugin.hookspecs import Hooks
+from later_core.rpc.auth.methods import METHODS
 from later_core.rpc.errors import CODES
 from later_core.rpc.transport import HEADERS_MAX_BYTES, REQUEST_MAX_BYTES
 from later_core.settings import Settings
@@ -181,12 +183,39 @@ def hooks() -> str:
     )
 
 
+def roles() -> str:
+    """Each permission: which roles have it, what it lets one call, and whether a scope takes it away."""
+    return table(
+        ["permission", *Role, "needed for", "also within a scope"],
+        (
+            [
+                code(permission),
+                *("yes" if permission in ROLE_PERMISSIONS[role] else "" for role in Role),
+                needed_for(permission),
+                "" if permission in UNCONFINED_ONLY else "yes",
+            ]
+            for permission in Permission
+        ),
+    )
+
+
+def needed_for(permission: Permission) -> str:
+    """The RPCs that need it; of standard services the service."""
+    found = dict[str, None]()
+    for path, rule in METHODS.items():
+        if rule.permission is permission:
+            service, _, method = path.rpartition("/")
+            found[method if service.startswith("/later.") else service.rpartition(".")[2]] = None
+    return ", ".join(map(code, found))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings,
     "rpcs": rpcs,
     "reasons": reasons,
     "limits": bounds,
     "hooks": hooks,
+    "roles": roles,
     "metrics": metrics,
 }
 

@@ -10,7 +10,8 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     │   ├── InstanceNotFound
     │   ├── NodeNotFound
     │   ├── ScheduleNotFound
-    │   └── TaskNotFound
+    │   ├── TaskNotFound
+    │   └── TokenNotFound
     ├── InstanceAlreadyExists         same id, other content
     │   └── InstanceDiffers           import
     ├── ScheduleAlreadyExists         same id, other content
@@ -21,6 +22,8 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     │   └── InstanceNotEnded          retry
     ├── RevisionMismatch              changed since the caller read it
     ├── EtagMismatch                  the same, of a schedule
+    ├── Unauthenticated               nobody knows who asks
+    ├── PermissionDenied              who asks is known, and may not
     ├── LimitReached                  a bound of this server
     │   ├── SubscriberTooSlow
     │   └── TooManyWatches
@@ -30,6 +33,7 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     ├── ServerStopping                this server goes down; try another, or again
     └── Misconfigured                 only a person can mend it; the process ends
         ├── SettingInvalid
+        │   └── TokenUnprotected
         ├── StandaloneServer
         ├── ReplicaSetNotInitiated
         ├── SchemaTooNew
@@ -167,6 +171,20 @@ class TaskNotFound(NotFound):
     @property
     def metadata(self) -> dict[str, str]:
         return {"task": self.task, "nearest": ",".join(self.nearest)}
+
+
+class TokenNotFound(NotFound):
+    """No token of this id: never created, or forgotten a month after its end."""
+
+    reason = "TOKEN_NOT_FOUND"
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f"no token {id!r}; ListTokens names those there are")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"id": self.id}
 
 
 class InstanceAlreadyExists(LaterError):
@@ -308,6 +326,39 @@ class EtagMismatch(LaterError):
         return {"id": self.id, "expected": self.expected, "actual": self.actual}
 
 
+class Unauthenticated(LaterError):
+    """The call carries nothing that tells who asks, or something that does not hold.
+
+    Why exactly is for the log (``detail``) and no business of a stranger's.
+    """
+
+    reason = "UNAUTHENTICATED"
+
+    def __init__(self, detail: str, *, has_credentials: bool = False) -> None:
+        self.detail = detail
+        super().__init__(
+            "the credentials are wrong, expired or revoked"
+            if has_credentials
+            else "no credentials; send the metadata authorization: Bearer TOKEN"
+            " (later reads LATER_TOKEN)"
+        )
+
+
+class PermissionDenied(LaterError):
+    """The caller is known and may not do this; ``needed`` is what it lacks."""
+
+    reason = "PERMISSION_DENIED"
+
+    def __init__(self, principal: str, needed: str) -> None:
+        self.principal = principal
+        self.needed = needed
+        super().__init__(f"{principal!r} may not do this; it needs {needed}")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"principal": self.principal, "needed": self.needed}
+
+
 class LimitReached(LaterError):
     """A bound that keeps this server alive."""
 
@@ -414,6 +465,20 @@ class SettingInvalid(Misconfigured):
         super().__init__(f"setting {name}: {description}")
 
 
+class TokenUnprotected(SettingInvalid):
+    """Whoever is on the way to the server could read the token and use it."""
+
+    reason = "TOKEN_UNPROTECTED"
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__(
+            "token",
+            f"is not sent to {address} unencrypted: use --tls or LATER_TLS_CA,"
+            " or say --insecure if the network itself protects it",
+        )
+
+
 class StandaloneServer(Misconfigured):
     """MongoDB runs without a replica set: no change streams, no majority writes."""
 
@@ -482,7 +547,7 @@ class ListenUnprotected(Misconfigured):
         self.address = address
         super().__init__(
             f"{address} can be reached from other machines, and {missing};"
-            " set LATER_TLS_CERT, LATER_TLS_KEY and LATER_TLS_CLIENT_CA,"
+            " set LATER_TLS_CERT and LATER_TLS_KEY, and LATER_TLS_CLIENT_CA or LATER_AUTH,"
             " listen on 127.0.0.1, or say --insecure if the network itself protects it"
         )
 

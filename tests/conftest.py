@@ -211,13 +211,17 @@ class Authority:
     def issue(
         self,
         *names: str,
+        common_name: str | None = None,
         not_before: datetime | None = None,
         not_after: datetime | None = None,
     ) -> Papers:
         """A certificate for these names, by default for this machine."""
         self._count += 1
         issued = self._ca.issue_cert(
-            *(names or ("localhost", "127.0.0.1")), not_before=not_before, not_after=not_after
+            *(names or ("localhost", "127.0.0.1")),
+            common_name=common_name,
+            not_before=not_before,
+            not_after=not_after,
         )
         papers = Papers(
             str(self._directory / f"{self._count}.pem"), str(self._directory / f"{self._count}.key")

@@ -41,8 +41,8 @@ def check_exposure(settings: Settings) -> None:
     lacking = missing(
         settings.listen,
         encrypts=tls is not None,
-        # A client's certificate says who it is.
-        authenticates=tls is not None and tls.client_ca is not None,
+        # A client's certificate says who it is, where nobody is asked for more.
+        authenticates=bool(settings.auth) or (tls is not None and tls.client_ca is not None),
     )
     if not lacking:
         return

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from later_core.app.access import AccessParts
 from later_core.app.figures import show_figures
 from later_core.app.identity import describe, new_node_id
 from later_core.app.lifecycle import dispatch, patiently, run_loops
@@ -81,6 +82,7 @@ class RunningNode:
     inventory: Inventory
     nodes: Nodes
     transfer: Transfer
+    access: AccessParts
     health: Health
     #: Says where the node answers: with port 0 in the settings only its server knows. The others
     #: learn of it by the next heartbeat.
@@ -108,14 +110,13 @@ async def node(
     whatever blocks the event loop; of no use where time is faked. ``observer`` is told what happens.
     """
     tasks = WithRates(tasks, settings.rate_limits)
-    database_clock = DatabaseClock(clock)
+    started_at, database_clock = clock.now(), DatabaseClock(clock)
     window, lobby, hub, health, doorbell = Window(), Lobby(), Hub(), Health(), Doorbell()
     lateness, feed_lag = LatenessRecord(), FeedLag(clock=clock, database_clock=database_clock)
     runs = Runs(capacity=settings.max_running, observer=observer)
     lease = Lease(clock, seconds=settings.lease.total_seconds())
     membership = Membership(tasks=tasks.names())
     intake = Intake(window=window, membership=membership, database_clock=database_clock)
-    started_at = clock.now()
 
     keeper = Keeper(
         store=store,
@@ -259,6 +260,7 @@ async def node(
         started_at=started_at,
     )
     watchdog = Watchdog(clock=clock, name_of=runner.name_of) if watch_loop else None
+    access = AccessParts.of(store, settings, clock, database_clock)
     loops = {
         "keeper": keeper.run,
         "lease": keeper.guard,
@@ -276,6 +278,7 @@ async def node(
         "drainer": drainer.run,
         "aborted": runner.call_back_aborted,
         **({"watchdog": watchdog.run} if watchdog else {}),
+        "auditor": access.auditor.run,
     }
     show_figures(
         observer,
@@ -297,10 +300,12 @@ async def node(
             finisher,
             admission,
             runner,
+            access.auditor,
             run_loops(loops, clock),
             instances,
             schedules,
             transfer,
+            access.tokens,
             asyncio.TaskGroup() as group,
         ):
             group.create_task(dispatch(dispatcher, health, clock))
@@ -318,6 +323,7 @@ async def node(
                     inventory=inventory,
                     nodes=Nodes(store=store),
                     transfer=transfer,
+                    access=access,
                     health=health,
                     answers_at=keeper.answers_at,
                     drain=drainer.drain,

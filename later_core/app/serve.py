@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from later_core.rpc.transport import Transport
     from later_core.settings import Settings
 
+from later_core.app.access import access
 from later_core.app.exposure import check_exposure
 from later_core.app.identity import new_node_id
 from later_core.app.lifecycle import patiently, run_loops
@@ -90,6 +91,7 @@ async def serve(
                     transfer=parts.transfer,
                     transport=_transport(settings, shares_port=shares_port),
                     observer=observer,
+                    access=access(settings, parts.access, clock),
                 )
                 mirror = {"health": lambda: _tell(parts.health, server)}
                 async with server, run_loops(mirror, clock):
@@ -123,6 +125,7 @@ async def _store(
             database=settings.database,
             retention=settings.retention,
             clock=clock,
+            audit_retention=settings.audit_retention,
             observer=observer,
         )
 

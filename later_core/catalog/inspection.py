@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from later_core.model.limits import TASK_NAME_MAX_LENGTH
+from later_core.model.permission import TASK_PERMISSION
 from later_core.model.rate import RateLimit
 from later_core.plugin.setting import PluginSetting
 from later_core.plugin.task import Task
@@ -89,10 +90,16 @@ def _check_task(task: Any) -> None:
             raise Unfit(f"{callback} of task {name!r} is not a function")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise Unfit(f"{callback} of task {name!r} is a generator; it must not yield")
+    _check_permission(name, task.permission)
     _check_schema(name, task.parameters_schema)
     rate: object = task.rate_limit
     if rate is not None and not isinstance(rate, RateLimit):
         raise Unfit(f"the rate_limit of task {name!r} is not a later_core.RateLimit")
+
+
+def _check_permission(name: str, permission: Any) -> None:
+    if permission and not TASK_PERMISSION.fullmatch(str(permission)):
+        raise Unfit(f"the permission of task {name!r} is not lower case with dashes, like run-bash")
 
 
 def _check_schema(name: str, schema: Any) -> None:

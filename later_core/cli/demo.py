@@ -80,7 +80,7 @@ def _prepare(directory: str) -> tuple[Catalog, Settings]:
         )
     # A demo touches no database that somebody uses, and talks to nobody but itself.
     own = dict.fromkeys(("mongodb_uri", "tls_cert", "tls_key", "tls_client_ca"))
-    return catalog, settings.model_copy(update=own)
+    return catalog, settings.model_copy(update=own | {"auth": ()})
 
 
 async def _demonstrate(

@@ -29,6 +29,8 @@ _COMMANDS = {
     "nodes": ("later_core.cli.nodes", "List the nodes that share the database."),
     "drain": ("later_core.cli.nodes", "Ask a node to leave its work to the others."),
     "doctor": ("later_core.cli.doctor.commands", "Look at a deployment and say what to mend."),
+    "tokens": ("later_core.cli.tokens", "Make, list and revoke what lets callers in."),
+    "audit": ("later_core.cli.audit", "Show who asked for what, and what became of it."),
     "settings": ("later_core.cli.inspect", "Show every setting and where its value comes from."),
     "export": ("later_core.cli.export", "Write a backup: everything, at one moment."),
     "import": ("later_core.cli.importing", "Restore a backup; twice is once."),
@@ -48,19 +50,23 @@ class Top:
     flags: Mapping[str, Any]
 
 
-#: How the connection is encrypted, before the command or behind it.
-TLS_OPTIONS = {
+#: How the server is talked to, before the command or behind it.
+CONNECTION_OPTIONS = {
     "--tls": "Speak TLS to the server; of itself with one of the next four.",
     "--tls-ca": "The roots that its certificate must come from; else those of this machine.",
     "--tls-client-cert": "The certificate to show to it.",
     "--tls-client-key": "The private key of that certificate.",
     "--tls-server-name": "The name in its certificate, where the address has another.",
+    "--token-file": "The file with the token to show to it; else LATER_TOKEN.",
+    "--insecure": "Send the token to another machine though nothing is encrypted.",
 }
+#: Those of them that take no value.
+CONNECTION_FLAGS = frozenset({"--tls", "--insecure"})
 
 
-def _tls_options(command: _F) -> _F:
-    for name, said in reversed(TLS_OPTIONS.items()):
-        is_flag = name == "--tls"
+def _connection_options(command: _F) -> _F:
+    for name, said in reversed(CONNECTION_OPTIONS.items()):
+        is_flag = name in CONNECTION_FLAGS
         metavar = None if is_flag else "NAME" if name.endswith("name") else "FILE"
         option = click.option(name, is_flag=is_flag, default=None, metavar=metavar, help=said)
         command = option(command)
@@ -136,7 +142,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, *, value: bool) -> Non
     metavar="HOST:PORT",
     help="The server to talk to; else LATER_ADDRESS, else 127.0.0.1:9081.",
 )
-@_tls_options
+@_connection_options
 @click.option(
     "--version",
     is_flag=True,

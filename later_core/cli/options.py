@@ -9,7 +9,7 @@ from typing import Any, TypedDict, TypeVar
 
 import click
 
-from later_core.cli.group import TLS_OPTIONS, Top
+from later_core.cli.group import CONNECTION_FLAGS, CONNECTION_OPTIONS, Top
 from later_core.cli.times import When, parse_instant, parse_when
 from later_core.model.duration import parse_duration
 from later_core.model.query import Filter
@@ -61,6 +61,11 @@ _LABEL = _said(_parse_label)
 def duration_option(*names: str, help: str) -> Callable[[_F], _F]:
     """An option whose value is a length of time."""
     return click.option(*names, type=_DURATION, metavar="DURATION", help=help)
+
+
+def instant_option(*names: str, help: str) -> Callable[[_F], _F]:
+    """An option whose value is an instant."""
+    return click.option(*names, type=_INSTANT, metavar="TIME", help=help)
 
 
 def _distinct(
@@ -116,13 +121,13 @@ def server_options(command: _F) -> _F:
         *(
             click.option(
                 name,
-                is_flag=name == "--tls",
+                is_flag=name in CONNECTION_FLAGS,
                 default=None,
                 expose_value=False,
                 callback=_set_flag,
                 hidden=True,  # the help of ``later`` itself shows them
             )
-            for name in TLS_OPTIONS
+            for name in CONNECTION_OPTIONS
         ),
     )
 

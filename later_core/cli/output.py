@@ -152,6 +152,7 @@ def instance_details(instance: Instance, now: datetime) -> Iterable[tuple[str, s
     yield "priority", str(instance.priority or "")
     yield "labels", ", ".join(f"{key}={value}" for key, value in sorted(instance.labels.items()))
     yield "schedule", instance.schedule_id or ""
+    yield "created by", instance.principal
     yield "node", instance.node or ""
     yield "created", when(instance.create_time)
     yield "started", when(instance.start_time)

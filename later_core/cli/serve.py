@@ -16,6 +16,7 @@ from later_core.cli.installation import config_option, prepare, set_option
 from later_core.cli.session import ending_signals, run
 from later_core.settings import (
     CLIENT_SETTINGS,
+    NO_FLAG,
     PEM_SETTINGS,
     Settings,
     assignments,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 #: Given once for all commands, or of no use to a server.
-_NOT_FLAGS = CLIENT_SETTINGS | {"config"}
+_NOT_FLAGS = CLIENT_SETTINGS | NO_FLAG | {"config"}
 _KINDS = {"Path": "DIRECTORY", "int": "NUMBER", "timedelta": "DURATION"}
 
 

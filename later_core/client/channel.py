@@ -31,7 +31,10 @@ _REPEATABLE = {
         "PreviewSchedule",
     ),
     "later.v1.TaskService": ("ListTasks", "GetTask"),
-    "later.v1.AdminService": ("GetStats", "ListNodes", "DrainNode"),
+    "later.v1.AdminService": (
+        *("GetStats", "ListNodes", "DrainNode"),
+        *("ListTokens", "RevokeToken", "ListAuditEntries"),
+    ),
     "grpc.health.v1.Health": ("Check",),
 }
 

@@ -10,6 +10,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from uuid_utils import uuid7
 
+from later_core.client.access import AccessCalls
 from later_core.client.errors import RpcError, from_status
 from later_core.client.schedules import ScheduleCalls
 from later_core.client.tasks import TaskInfo, TaskList, from_task
@@ -34,13 +35,14 @@ from later_core.rpc.v1.later_pb2_grpc import (
 EVERYTHING = Filter()
 
 
-class Client(ScheduleCalls, TransferCalls):
+class Client(ScheduleCalls, TransferCalls, AccessCalls):
     """A Later server, seen from afar. An async context manager; one object serves many coroutines.
 
     ``deadline`` bounds each call except ``watch``. Every method raises ``RpcError``. Reads and
     creates are repeated by themselves when the connection breaks: a create carries an id, made
     here if need be, so that the server recognizes the repetition. What concerns schedules stands in
-    ``client.schedules``, export and import in ``client.transfer``.
+    ``client.schedules``, export and import in ``client.transfer``, tokens and the audit log in
+    ``client.access``.
     """
 
     def _use(self, channel: grpc.aio.Channel) -> None:

@@ -8,9 +8,12 @@ from typing import Self, TypeVar
 
 import grpc
 
+from later_core.client.bearing import BearingChannel
 from later_core.client.channel import open_channel
 from later_core.client.diagnosis import diagnose
 from later_core.client.errors import SERVER_UNREACHABLE, RpcError, from_call
+from later_core.errors import TokenUnprotected
+from later_core.model.address import is_private
 from later_core.model.tls import ClientTls
 from later_core.telemetry.propagation import outgoing
 
@@ -22,7 +25,8 @@ class Connection:
     """An async context manager: the channel to a server, open inside.
 
     Without ``tls`` nothing is encrypted. Entering raises ``CertificateUnusable`` for a certificate
-    or key that cannot be read or used.
+    or key that cannot be read or used. Every call carries the ``token``, which is not sent unencrypted
+    to another machine (``TokenUnprotected``), unless ``insecure`` says that this is meant.
     """
 
     def __init__(
@@ -30,15 +34,22 @@ class Connection:
         address: str,
         *,
         tls: ClientTls | None = None,
+        token: str | None = None,
+        insecure: bool = False,
         deadline: timedelta = timedelta(seconds=10),
     ) -> None:
         self.address = address
         self._tls = tls
+        self._token = token
+        self._insecure = insecure
         self._deadline = deadline.total_seconds()
         self._channel: grpc.aio.Channel | None = None
 
     async def __aenter__(self) -> Self:
-        self._channel = open_channel(self.address, self._tls)
+        if self._token and not (self._tls or self._insecure or is_private(self.address)):
+            raise TokenUnprotected(self.address)
+        channel = open_channel(self.address, self._tls)
+        self._channel = BearingChannel(channel, self._token) if self._token else channel
         self._use(self._channel)
         return self
 

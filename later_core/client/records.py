@@ -13,13 +13,16 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from later_core.model.audit import AuditEntry
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance
 from later_core.model.node import ListedNode
 from later_core.model.schedule import Backfill, ListedSchedule, Schedule, ScheduleSpec
 from later_core.model.stats import Stats
+from later_core.model.token import Token
 from later_core.ports.tasks import InstalledTask, RejectedPlugin
 from later_core.rpc.convert import to_instance
+from later_core.rpc.convert_access import to_audit_entry, to_token
 from later_core.rpc.convert_events import to_event
 from later_core.rpc.convert_inventory import to_node, to_rejected_plugin, to_stats, to_task
 from later_core.rpc.convert_schedules import fill_listed, to_backfill, to_schedule, to_spec
@@ -90,6 +93,21 @@ def stats_record(stats: Stats) -> Record:
 def node_record(node: ListedNode) -> Record:
     """A ``Node``."""
     return _record(to_node(node))
+
+
+def token_record(token: Token) -> Record:
+    """A ``Token``."""
+    return _record(to_token(token))
+
+
+def created_token_record(token: Token, secret: str) -> Record:
+    """A ``CreateTokenResponse``."""
+    return _record(pb.CreateTokenResponse(token=to_token(token), secret=secret))
+
+
+def audit_entry_record(entry: AuditEntry) -> Record:
+    """An ``AuditEntry``."""
+    return _record(to_audit_entry(entry))
 
 
 def _record(message: Message) -> Record:

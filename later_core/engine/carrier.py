@@ -101,7 +101,7 @@ class Carrier:
         for schedule in schedules:
             for nominal in schedule.progress.starting:
                 request = new_instance(schedule.id, schedule.spec, nominal)
-                yield placed(schedule.id, request, now=now)
+                yield placed(schedule.id, request, now=now, principal=schedule.principal)
 
     async def _call_back(
         self, schedules: Sequence[Schedule], created: Mapping[str, list[str]]

@@ -80,9 +80,9 @@ class Instance:
     What never changes: ``id``, ``task``, ``parameters``, ``retry``, ``timeout`` (of one attempt),
     ``start_deadline`` (how long after the execution time a start is still useful), ``delivery``,
     ``priority`` (0 to ``PRIORITY_MAX``: of what is due and cannot all be claimed, the higher first),
-    ``labels``, ``concurrency`` (how many may run at once), ``schedule_id``, ``fingerprint`` (of the content
-    asked for, tells a repeated create from another one), ``trace_parent`` (the span in which it was
-    created) and ``create_time``.
+    ``labels``, ``concurrency`` (how many may run at once), ``schedule_id``, ``principal`` (who created it;
+    empty where nobody was authenticated), ``fingerprint`` (of the content asked for, tells a repeated
+    create from another one), ``trace_parent`` (the span in which it was created) and ``create_time``.
 
     What changes, always together with ``revision``: ``state``; ``execution_time``; ``attempt``
     (0 before the first start); ``uncounted_attempts`` (those that the retry policy leaves out: made
@@ -110,6 +110,7 @@ class Instance:
     concurrency: Concurrency | None = None
     schedule_id: str | None = None
     trace_parent: str | None = None
+    principal: str = ""
     fingerprint: bytes = b""
     node: str | None = None
     start_time: datetime | None = None

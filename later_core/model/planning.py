@@ -77,11 +77,13 @@ def new_instance(schedule_id: str, spec: ScheduleSpec, nominal: datetime) -> New
     )
 
 
-def placed(schedule_id: str, request: NewInstance, *, now: datetime) -> Instance:
+def placed(
+    schedule_id: str, request: NewInstance, *, now: datetime, principal: str = ""
+) -> Instance:
     """The PENDING instance of a schedule that a request (with an id and a time) asks for.
 
     Its fingerprint is that of the schedule alone: an id of a schedule is created once, whatever the
-    schedule has been changed to meanwhile. ``now`` is the database's.
+    schedule has been changed to meanwhile. ``now`` is the database's, ``principal`` who asked for it.
     """
     if request.id is None or request.execution_time is None:
         raise ValueError("an instance of a schedule has an id and a time")
@@ -100,6 +102,7 @@ def placed(schedule_id: str, request: NewInstance, *, now: datetime) -> Instance
         priority=request.priority,
         schedule_id=schedule_id,
         trace_parent=request.trace_parent,
+        principal=principal,
         fingerprint=hashlib.blake2b(f"schedule {schedule_id}".encode(), digest_size=16).digest(),
     )
 

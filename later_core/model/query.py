@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from later_core.model.instance import NO_LABELS, Instance
+from later_core.model.scope import EVERYTHING, Scope
 from later_core.model.state import State
 
 
@@ -15,6 +16,7 @@ class Filter:
     """All conditions must hold; an empty one always does.
 
     ``start_time`` and ``end_time`` bound the execution time, half-open: start <= t < end.
+    ``scope`` is that of whoever asks.
     """
 
     states: frozenset[State] = frozenset()
@@ -23,6 +25,7 @@ class Filter:
     end_time: datetime | None = None
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
     schedule_id: str | None = None
+    scope: Scope = EVERYTHING
 
     def matches(self, instance: Instance) -> bool:
         """Whether the instance, as it is, meets every condition."""
@@ -33,6 +36,7 @@ class Filter:
             and (self.end_time is None or instance.execution_time < self.end_time)
             and (self.schedule_id is None or instance.schedule_id == self.schedule_id)
             and all(instance.labels.get(key) == value for key, value in self.labels.items())
+            and (self.scope is EVERYTHING or self.scope.covers(instance.task, instance.labels))
         )
 
 

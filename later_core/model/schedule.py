@@ -10,6 +10,7 @@ from enum import StrEnum
 from later_core.model.instance import NO_LABELS, NewInstance
 from later_core.model.instant import EPOCH, to_millis
 from later_core.model.recurrence.rules import Exclusion, Rule
+from later_core.model.scope import EVERYTHING, Scope
 from later_core.model.state import State
 
 
@@ -98,7 +99,8 @@ class Schedule:
 
     ``revision`` is one more at each change that a person (or a pause on failure) makes; planning leaves
     it alone, so that an etag is not stale a minute after it was read. ``fingerprint`` is that of the
-    content first asked for, and tells a repeated create from another one.
+    content first asked for, and tells a repeated create from another one. ``principal``: who created it,
+    and thus its instances.
     """
 
     id: str
@@ -110,6 +112,7 @@ class Schedule:
     is_paused: bool = False
     pause_note: str = ""
     fingerprint: bytes = b""
+    principal: str = ""
 
     @property
     def look_time(self) -> datetime | None:
@@ -141,11 +144,13 @@ class ListedSchedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleFilter:
-    """All conditions must hold; an empty one always does. ``labels`` are those of the template."""
+    """All conditions must hold; an empty one always does. ``labels`` are those of the template,
+    ``scope`` is that of whoever asks."""
 
     tasks: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
     is_paused: bool | None = None
+    scope: Scope = EVERYTHING
 
     def matches(self, schedule: Schedule) -> bool:
         """Whether the schedule, as it is, meets every condition."""
@@ -154,6 +159,7 @@ class ScheduleFilter:
             (not self.tasks or template.task in self.tasks)
             and (self.is_paused is None or schedule.is_paused is self.is_paused)
             and all(template.labels.get(key) == value for key, value in self.labels.items())
+            and self.scope.covers(template.task, template.labels)
         )
 
 

@@ -52,6 +52,9 @@ class Task(ABC):
     description: ClassVar[str] = ""
     #: JSON Schema of the parameters, for clients and people; None says nothing about them.
     parameters_schema: ClassVar[Mapping[str, Any] | None] = None
+    #: A permission of its own that a caller needs to let it run, such as ``run-bash``: lower case with
+    #: dashes, granted by name to a token and contained in no role. Empty: creating instances is enough.
+    permission: ClassVar[str] = ""
 
     #: How often it may start in the whole cluster; None: as often as it is due. Operators may set another.
     rate_limit: ClassVar[RateLimit | None] = None

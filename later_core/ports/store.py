@@ -26,7 +26,9 @@ from later_core.model.instance import Instance
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.model.schedule import Schedule
+from later_core.model.scope import EVERYTHING, Scope
 from later_core.model.transfer import Restored
+from later_core.ports.access import AccessStore
 from later_core.ports.admission import AdmissionStore
 from later_core.ports.nodes import NodeStore
 from later_core.ports.schedules import ScheduleStore
@@ -91,11 +93,12 @@ class Snapshot(ABC):
         """
 
 
-class Store(ScheduleStore, AdmissionStore, NodeStore):
+class Store(ScheduleStore, AdmissionStore, NodeStore, AccessStore):
     """The database of one Later. An async context manager: entering connects and prepares.
 
     What it promises of schedules stands in ``later_core.ports.schedules``, of slots and permits in
-    ``later_core.ports.admission``, of nodes in ``later_core.ports.nodes``.
+    ``later_core.ports.admission``, of nodes in ``later_core.ports.nodes``, of tokens and the audit log in
+    ``later_core.ports.access``.
     """
 
     #: Whether it is reached by a socket of this machine, so that no node elsewhere can share it.
@@ -190,8 +193,10 @@ class Store(ScheduleStore, AdmissionStore, NodeStore):
         """
 
     @abstractmethod
-    async def counts(self, installed: Collection[str]) -> Counts:
-        """Instances per state (every state is a key), and PENDING per task not in ``installed``."""
+    async def counts(self, installed: Collection[str], *, scope: Scope = EVERYTHING) -> Counts:
+        """Instances per state (every state is a key), and PENDING per task not in ``installed``; of
+        the scope alone.
+        """
 
     # -- what time asks ----------------------------------------------------------------------
 

@@ -71,6 +71,7 @@ def fill_instance(message: pb.Instance, instance: Instance) -> None:
     message.revision = instance.revision
     message.uncounted_attempts = instance.uncounted_attempts
     message.priority = instance.priority
+    message.principal = instance.principal
     _fill_wishes(message, instance)
     if instance.node is not None:
         message.node = instance.node
@@ -117,6 +118,7 @@ def from_instance(message: pb.Instance) -> Instance:
         concurrency=_concurrency(message),
         schedule_id=message.schedule_id or None,
         trace_parent=message.trace_parent or None,
+        principal=message.principal,
         node=message.node or None,
         create_time=from_timestamp(message.create_time, "create_time"),
         start_time=from_timestamp(message.start_time, "start_time") if has("start_time") else None,

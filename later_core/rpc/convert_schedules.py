@@ -134,6 +134,7 @@ def to_schedule(schedule: Schedule) -> pb.Schedule:
         update_time=to_timestamp(schedule.update_time),
         revision=schedule.revision,
         etag=schedule.etag,
+        principal=schedule.principal,
     )
     if progress.next_time is not None:
         message.progress.next_time.CopyFrom(to_timestamp(progress.next_time))
@@ -163,6 +164,7 @@ def from_schedule(message: pb.Schedule) -> Schedule:
         revision=message.revision,
         is_paused=message.is_paused,
         pause_note=message.pause_note,
+        principal=message.principal,
     )
 
 

@@ -25,10 +25,12 @@ from later_core.errors import (
     LimitReached,
     Misconfigured,
     NotFound,
+    PermissionDenied,
     RevisionMismatch,
     ScheduleAlreadyExists,
     ServerStopping,
     StoreUnavailable,
+    Unauthenticated,
     WrongState,
 )
 from later_core.rpc.times import to_duration
@@ -47,6 +49,8 @@ CODES: dict[type[LaterError], grpc.StatusCode] = {
     WrongState: grpc.StatusCode.FAILED_PRECONDITION,
     RevisionMismatch: grpc.StatusCode.ABORTED,
     EtagMismatch: grpc.StatusCode.ABORTED,
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     LimitReached: grpc.StatusCode.RESOURCE_EXHAUSTED,
     HistoryLost: grpc.StatusCode.DATA_LOSS,
     StoreUnavailable: grpc.StatusCode.UNAVAILABLE,

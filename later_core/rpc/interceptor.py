@@ -16,6 +16,7 @@ from later_core.errors import ServerStopping
 from later_core.ports.clock import Clock
 from later_core.ports.observer import Observer, Span
 from later_core.rpc import trace_context
+from later_core.rpc.auth.guard import Guard, Open
 from later_core.rpc.errors import to_status, trailing_metadata
 from later_core.rpc.validation import check, malformed
 
@@ -33,13 +34,19 @@ _OWN = "/later."
 #: Stands for a request whose bytes are not a message; gRPC itself would answer UNKNOWN.
 _MALFORMED = object()
 
+#: Of unary calls, where nobody is authenticated: it remembers nothing.
+_OPEN = Open()
+
 
 class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic when it runs
     """One for unary calls and streams of all services."""
 
-    def __init__(self, *, clock: Clock, observer: Observer | None = None) -> None:
+    def __init__(
+        self, *, clock: Clock, observer: Observer | None = None, guard: Guard | None = None
+    ) -> None:
         self._clock = clock
         self._observer = observer
+        self._guard = guard
         self._handlers: dict[str, _Handler] = {}
         self._waits: set[asyncio.Timeout] = set()
         self._is_stopping = False
@@ -93,31 +100,54 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
 
     def _unary_unary(self, method: str, behavior: _Behavior) -> _Behavior:
         async def call(request: Any, context: _Context) -> Any:
-            async with self._answering(method, context):
-                return await behavior(_checked(request), context)
+            async with self._answering(method, context), self._enter(method, context) as entry:
+                entry.asked(request)
+                response = await behavior(_checked(request), context)
+                entry.answered(response)
+                return response
 
         return call
 
     def _unary_stream(self, method: str, behavior: _Behavior) -> _Behavior:
         async def call(request: Any, context: _Context) -> None:
-            async with self._answering(method, context), self._until_stopped():
+            async with (
+                self._answering(method, context),
+                self._enter(method, context, is_stream=True) as entry,
+                self._until_stopped(entry),
+            ):
                 await _respond(behavior, _checked(request), context)
 
         return call
 
     def _stream_unary(self, method: str, behavior: _Behavior) -> _Behavior:
         async def call(requests: AsyncIterator[Any], context: _Context) -> Any:
-            async with self._answering(method, context), aclosing(self._read(requests)) as read:
-                return await behavior(read, context)
+            async with (
+                self._answering(method, context),
+                self._enter(method, context, is_stream=True) as entry,
+                aclosing(self._read(requests, entry)) as read,
+            ):
+                response = await behavior(read, context)
+                entry.answered(response)
+                return response
 
         return call
 
     def _stream_stream(self, method: str, behavior: _Behavior) -> _Behavior:
         async def call(requests: AsyncIterator[Any], context: _Context) -> None:
-            async with self._answering(method, context), aclosing(self._read(requests)) as read:
-                await _respond(behavior, read, context)
+            async with (
+                self._answering(method, context),
+                self._enter(method, context, is_stream=True) as entry,
+                aclosing(self._read(requests, entry)) as read,
+            ):
+                await _respond(behavior, read, entry.attended(context))
 
         return call
+
+    def _enter(self, method: str, context: _Context, *, is_stream: bool = False) -> Open:
+        """Whether the caller may: entering raises what keeps it out."""
+        if self._guard is not None:
+            return self._guard.enter(method, context, is_stream=is_stream)
+        return Open() if is_stream else _OPEN
 
     @asynccontextmanager
     async def _answering(self, method: str, context: _Context) -> AsyncIterator[None]:
@@ -158,35 +188,41 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                 raise
 
     @asynccontextmanager
-    async def _until_stopped(self) -> AsyncIterator[None]:
-        """Break off what is inside when the server stops.
+    async def _until_stopped(self, entry: Open) -> AsyncIterator[None]:
+        """Break off what is inside when the server stops, or the caller is no longer let in.
 
         Raises:
-            ServerStopping.
+            ServerStopping, or what keeps the caller out.
 
         """
-        wait = asyncio.timeout(0 if self._is_stopping else None)
+        wait = asyncio.timeout(0 if self._is_stopping or entry.failure else None)
         try:
             async with wait:
                 self._waits.add(wait)
+                entry.waits.add(wait)
                 try:
                     yield
                 finally:
                     self._waits.discard(wait)
+                    entry.waits.discard(wait)
         except TimeoutError:
             if wait.expired():
-                raise ServerStopping from None
+                raise (entry.failure or ServerStopping()) from None
             raise
 
-    async def _read(self, requests: AsyncIterator[Any]) -> AsyncGenerator[Message, None]:
+    async def _read(
+        self, requests: AsyncIterator[Any], entry: Open
+    ) -> AsyncGenerator[Message, None]:
         """The requests of a stream, each checked. The next is read only when it is asked for."""
         while True:
-            async with self._until_stopped():
+            async with self._until_stopped(entry):
                 try:
                     request = await anext(requests)
                 except StopAsyncIteration:
                     return
-            yield _checked(request)
+            checked = _checked(request)
+            entry.asked(checked)
+            yield checked
 
 
 def _checked(request: Any) -> Message:

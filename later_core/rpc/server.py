@@ -19,6 +19,7 @@ from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  #
 from later_core.errors import ListenFailed
 from later_core.ports.clock import SystemClock
 from later_core.ports.observer import Observer
+from later_core.rpc.auth.guard import Access
 from later_core.rpc.certificates import Certificates
 from later_core.rpc.interceptor import Interceptor
 from later_core.rpc.reflection import SERVICE_NAMES as REFLECTION_NAMES
@@ -67,6 +68,7 @@ class RpcServer:
         inventory: Inventory,
         nodes: Nodes,
         transfer: Transfer,
+        access: Access,
         transport: Transport = _USUAL,
         observer: Observer | None = None,
         grace: timedelta = timedelta(seconds=5),
@@ -79,8 +81,9 @@ class RpcServer:
         self._nodes = nodes
         self._transfer = transfer
         self._transport = transport
+        self._access = access
         self._grace = grace
-        self._interceptor = Interceptor(clock=SystemClock(), observer=observer)
+        self._interceptor = Interceptor(clock=SystemClock(), observer=observer, guard=access.guard)
         self._is_serving = False
         self._serving_changed = asyncio.Event()
         self._group = asyncio.TaskGroup()
@@ -98,7 +101,9 @@ class RpcServer:
         self.address = self._bind()
         await self._server.start()
         await self._group.__aenter__()
-        self._teller = self._group.create_task(self._follow_serving())
+        self._loops = [self._group.create_task(self._follow_serving())]
+        if self._access.guard is not None:
+            self._loops.append(self._group.create_task(self._access.guard.run()))
         log.info("listening", address=self.address)
         return self
 
@@ -108,7 +113,8 @@ class RpcServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._teller.cancel()
+        for loop in self._loops:
+            loop.cancel()
         try:
             await self._health.enter_graceful_shutdown()
             self._interceptor.stop()
@@ -140,7 +146,13 @@ class RpcServer:
             TaskServicer(inventory=self._inventory), server
         )
         later_pb2_grpc.add_AdminServiceServicer_to_server(
-            AdminServicer(inventory=self._inventory, nodes=self._nodes, transfer=self._transfer),
+            AdminServicer(
+                inventory=self._inventory,
+                nodes=self._nodes,
+                tokens=self._access.tokens,
+                audit_log=self._access.audit_log,
+                transfer=self._transfer,
+            ),
             server,
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

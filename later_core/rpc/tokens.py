@@ -105,6 +105,26 @@ def from_export_token(token: str) -> ExportPlace | None:
     return place
 
 
+def to_named_token(id: str | None, kind: str) -> str:
+    """The token of the page, in a list of this kind, behind this id; empty where there is none."""
+    return "" if id is None else _encode(f"{kind}.{id}")
+
+
+def from_named_token(token: str, kind: str) -> str | None:
+    """The id behind which a page begins; None (the first page) for an empty token.
+
+    Raises:
+        InvalidRequest: not a token of a list of this kind of this server.
+
+    """
+    if not token:
+        return None
+    id = _decode(token).removeprefix(f"{kind}.")
+    if not 0 < len(id) <= ID_MAX_LENGTH or to_named_token(id, kind) != token:
+        raise _wrong()
+    return id
+
+
 def _encode(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

@@ -28,6 +28,9 @@ PATTERNS = {
     r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$": (
         "the key must begin and end with a letter or digit and hold only letters, digits and ._/-"
     ),
+    r"^[a-z0-9]+(-[a-z0-9]+)*$": "must be lower case with dashes, as in run-bash",
+    r"^[A-Za-z]*$": "must be the name of an RPC, as in AbortInstance",
+    r"^[A-Z_]*$": "must be the name of a gRPC status, as in PERMISSION_DENIED",
     r"^\P{Cc}*$": "must not hold control characters (a line break, a NUL)",
     r"^\P{Cc}*[^\p{Z}\p{Cc}]\P{Cc}*$": (
         "must name a task: not only spaces, and no control characters (a line break, a NUL)"

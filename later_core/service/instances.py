@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -16,6 +17,7 @@ from later_core.errors import (
     StoreUnavailable,
     TaskNotFound,
 )
+from later_core.local.caller import caller
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.grouping import Group
 from later_core.local.intake import Intake
@@ -23,10 +25,12 @@ from later_core.local.lease import Lease
 from later_core.local.runs import Runs, Stop
 from later_core.local.window import Window
 from later_core.model.instance import Instance, NewInstance
+from later_core.model.principal import Principal
 from later_core.model.query import Filter, Page, PageKey
 from later_core.model.state import State
 from later_core.ports.store import Aborted, Inserted, InsertResult, Store
 from later_core.ports.tasks import Tasks
+from later_core.service.authority import check_scope, check_start
 from later_core.service.changes import Changes
 from later_core.service.placement import due_time, place
 
@@ -73,10 +77,11 @@ class Instances:
         """Store one instance, or answer the one stored by an earlier equal request.
 
         Raises:
-            TaskNotFound, InstanceAlreadyExists, InvalidRequest, StoreUnavailable.
+            TaskNotFound, InstanceAlreadyExists, InvalidRequest, PermissionDenied, StoreUnavailable.
         """
-        self._check_task(request.task)
-        placed = place(request, now=self._database_clock.now())
+        who = caller()
+        self._check(who, request)
+        placed = place(request, now=self._database_clock.now(), principal=who.name)
         answer = await self._changes.carry(self._insert(placed))
         if isinstance(answer, LaterError):
             raise answer
@@ -91,11 +96,11 @@ class Instances:
         answers: list[Instance | LaterError | None] = [None] * len(requests)
         placed: list[Instance] = []
         places: list[int] = []
-        now = self._database_clock.now()
+        now, who = self._database_clock.now(), caller()
         for index, request in enumerate(requests):
             try:
-                self._check_task(request.task)
-                placed.append(place(request, now=now))
+                self._check(who, request)
+                placed.append(place(request, now=now, principal=who.name))
                 places.append(index)
             except LaterError as error:
                 answers[index] = error
@@ -112,12 +117,13 @@ class Instances:
             InstanceNotFound, StoreUnavailable.
         """
         instance = await self._store.get(id)
-        if instance is None:
+        if instance is None or not caller().scope.covers(instance.task, instance.labels):
             raise InstanceNotFound(id)
         return instance
 
     async def list(self, filter: Filter, *, after: PageKey | None, limit: int) -> Page:
         """A page in order of (execution_time, id)."""
+        filter = replace(filter, scope=caller().scope)
         return await self._store.list(filter, after=after, limit=limit)
 
     async def abort(self, id: str) -> Aborted:
@@ -126,6 +132,11 @@ class Instances:
         Raises:
             InstanceNotFound, InstanceEnded, StoreUnavailable.
         """
+        await self._check_seen(id)
+        return await self.abort_unasked(id)
+
+    async def abort_unasked(self, id: str) -> Aborted:
+        """The same for what follows from another request, whatever the caller's scope."""
         return await self._changes.carry(self._abort(id))
 
     async def _abort(self, id: str) -> Aborted:
@@ -154,6 +165,7 @@ class Instances:
             InstanceNotFound, InstanceRunning, InstanceEnded, RevisionMismatch, StoreUnavailable.
         """
         due = due_time(execution_time, delay, now=self._database_clock.now())
+        await self._check_seen(id)
         return await self._changes.carry(self._reschedule(id, due, revision))
 
     async def _reschedule(self, id: str, due: datetime, revision: int | None) -> Instance:
@@ -170,9 +182,14 @@ class Instances:
         """Run an ended instance again.
 
         Raises:
-            InstanceNotFound, InstanceNotEnded, StoreUnavailable.
+            InstanceNotFound, InstanceNotEnded, PermissionDenied, StoreUnavailable.
         """
         due = due_time(execution_time, delay, now=self._database_clock.now())
+        who = caller()
+        if not who.may_all:
+            installed = self._tasks.get((await self.get(id)).task)
+            if installed is not None:
+                check_start(who, installed.task)
         return await self._changes.carry(self._retry(id, due))
 
     async def _retry(self, id: str, due: datetime) -> Instance:
@@ -222,9 +239,19 @@ class Instances:
             results = await self._store.insert(placed)
         return [self._answer(result) for result in results]
 
-    def _check_task(self, task: str) -> None:
-        if self._tasks.get(task) is None:
-            raise TaskNotFound(task, self._tasks.nearest(task))
+    def _check(self, who: Principal, request: NewInstance) -> None:
+        if not who.may_all:
+            check_scope(who, request.task, request.labels)
+        installed = self._tasks.get(request.task)
+        if installed is None:
+            raise TaskNotFound(request.task, self._tasks.nearest(request.task))
+        if installed.task.permission:
+            check_start(who, installed.task)
+
+    async def _check_seen(self, id: str) -> None:
+        """A look before a change, for those who are confined: task and labels never change."""
+        if not caller().scope.is_everything:
+            await self.get(id)
 
     def _answer(self, result: InsertResult) -> Instance | LaterError:
         if not isinstance(result, Inserted):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from later_core.errors import TaskNotFound
+from later_core.local.caller import caller
 from later_core.local.hub import Hub
 from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
@@ -68,7 +69,7 @@ class Inventory:
             StoreUnavailable.
         """
         return Stats(
-            counts=await self._store.counts(self._tasks.names()),
+            counts=await self._store.counts(self._tasks.names(), scope=caller().scope),
             node=self._lease.node,
             version=self._version,
             started_at=self._started_at,

@@ -12,8 +12,10 @@ from later_core.model.instance import Instance, NewInstance
 from later_core.model.instant import LATEST, round_up, to_millis
 
 
-def place(request: NewInstance, *, now: datetime) -> Instance:
-    """The PENDING instance that a request asks for; ``now`` is the database's, UTC."""
+def place(request: NewInstance, *, now: datetime, principal: str = "") -> Instance:
+    """The PENDING instance that a request asks for; ``now`` is the database's, UTC, ``principal`` who
+    asks.
+    """
     return Instance(
         # Time-ordered (RFC 9562, version 7): neighbours in time are neighbours in the index.
         id=request.id or uuid_utils.uuid7().hex,
@@ -29,6 +31,7 @@ def place(request: NewInstance, *, now: datetime) -> Instance:
         concurrency=request.concurrency,
         trace_parent=request.trace_parent,
         priority=request.priority,
+        principal=principal,
         fingerprint=fingerprint(request) if request.id else b"",
     )
 

@@ -16,6 +16,7 @@ from later_core.errors import (
     InvalidRequest,
     StoreUnavailable,
 )
+from later_core.local.caller import caller
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.intake import Intake
 from later_core.local.window import Window
@@ -58,7 +59,8 @@ class ScheduleRuns:
             raise InvalidRequest.of("request_id", "is too long for this schedule's id")
         now = self._now()
         request = replace(schedule.spec.template, id=new_id, execution_time=now, delay=None)
-        (result,) = await self._insert([planning.placed(schedule.id, request, now=now)])
+        placed = planning.placed(schedule.id, request, now=now, principal=caller().name)
+        (result,) = await self._insert([placed])
         if isinstance(result, IdTaken):
             raise InstanceAlreadyExists(new_id)
         return result.instance
@@ -79,6 +81,7 @@ class ScheduleRuns:
                     planning.new_instance(schedule.id, schedule.spec, time), execution_time=now
                 ),
                 now=now,
+                principal=caller().name,
             )
             for time in times
         ]
@@ -94,7 +97,7 @@ class ScheduleRuns:
             page = await self._store.list(filter, after=after, limit=PAGE_MAX_SIZE)
             for instance in page.instances:
                 with suppress(InstanceEnded, InstanceNotFound):
-                    await self._instances.abort(instance.id)
+                    await self._instances.abort_unasked(instance.id)
             after = page.next
             if after is None:
                 return

@@ -18,6 +18,7 @@ from later_core.errors import (
     StoreUnavailable,
     TaskNotFound,
 )
+from later_core.local.caller import caller
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.doorbell import Doorbell
 from later_core.model import planning
@@ -31,8 +32,10 @@ from later_core.model.schedule import (
     SchedulePage,
     ScheduleSpec,
 )
+from later_core.model.scope import Scope
 from later_core.ports.store import Store
 from later_core.ports.tasks import Tasks
+from later_core.service.authority import check_scope, check_start
 from later_core.service.changes import Changes
 from later_core.service.placement import fingerprint
 from later_core.service.schedule_runs import ScheduleRuns
@@ -82,7 +85,7 @@ class Schedules:
         """Store a schedule, or answer the one stored by an earlier equal request.
 
         Raises:
-            TaskNotFound, InvalidRequest, ScheduleAlreadyExists, StoreUnavailable.
+            TaskNotFound, InvalidRequest, PermissionDenied, ScheduleAlreadyExists, StoreUnavailable.
         """
         self._check(spec)
         now = self._now()
@@ -95,6 +98,7 @@ class Schedules:
             is_paused=is_paused,
             pause_note=pause_note,
             fingerprint=_fingerprint(spec, is_paused=is_paused),
+            principal=caller().name,
         )
         stored = await self._store.insert_schedule(asked)
         if stored.fingerprint != asked.fingerprint:
@@ -112,6 +116,7 @@ class Schedules:
 
     async def list(self, filter: ScheduleFilter, *, after: str | None, limit: int) -> SchedulePage:
         """A page in order of id."""
+        filter = replace(filter, scope=caller().scope)
         schedules, next = await self._store.list_schedules(filter, after=after, limit=limit)
         return SchedulePage(await self._listed(schedules), next)
 
@@ -160,6 +165,9 @@ class Schedules:
         def resumed(before: Schedule, now: datetime) -> Schedule:
             if not before.is_paused:
                 return before
+            installed = self._tasks.get(before.spec.template.task)
+            if installed is not None:
+                check_start(caller(), installed.task)
             after = _planned_anew(before, now)
             return replace(
                 after,
@@ -264,7 +272,7 @@ class Schedules:
 
     async def _existing(self, id: str) -> Schedule:
         found = await self._store.get_schedules([id])
-        if not found:
+        if not found or not _is_within(caller().scope, found[0]):
             raise ScheduleNotFound(id)
         return found[0]
 
@@ -281,13 +289,16 @@ class Schedules:
         ]
 
     def _check(self, spec: ScheduleSpec) -> None:
+        check_scope(caller(), spec.template.task, spec.template.labels)
         self._check_task(spec)
         planning.recurrence_of(spec)
 
     def _check_task(self, spec: ScheduleSpec) -> None:
         task = spec.template.task
-        if self._tasks.get(task) is None:
+        installed = self._tasks.get(task)
+        if installed is None:
             raise TaskNotFound(task, self._tasks.nearest(task))
+        check_start(caller(), installed.task)
 
     def _now(self) -> datetime:
         return from_millis(int(self._database_clock.now_ms()))
@@ -297,6 +308,10 @@ def _planned_anew(before: Schedule, now: datetime) -> Schedule:
     """The schedule as it goes on from now; what is planned ahead of that is not planned again."""
     after = max(now, before.progress.planned_until)
     return replace(before, progress=planning.progress_from(before.spec, after, before.progress))
+
+
+def _is_within(scope: Scope, schedule: Schedule) -> bool:
+    return scope.covers(schedule.spec.template.task, schedule.spec.template.labels)
 
 
 def _next_times(schedule: Schedule, now: datetime) -> Sequence[datetime]:

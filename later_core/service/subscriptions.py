@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 
 from later_core.errors import HistoryLost, TooManyWatches
+from later_core.local.caller import caller
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.hub import Hub
 from later_core.model.event import Event, EventBatch, EventType
@@ -64,7 +66,11 @@ class Subscriptions:
         self._watches += 1
         try:
             async with aclosing(
-                self._watch(filter, resume_token, include_existing=include_existing)
+                self._watch(
+                    replace(filter, scope=caller().scope),
+                    resume_token,
+                    include_existing=include_existing,
+                )
             ) as batches:
                 async for batch in batches:
                     yield batch

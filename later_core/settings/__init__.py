@@ -8,6 +8,7 @@ from later_core.settings.sources import assignments, load
 from later_core.settings.values import (
     CLIENT_SETTINGS,
     NAMES,
+    NO_FLAG,
     PEM_SETTINGS,
     SettingRow,
     Settings,
@@ -18,6 +19,7 @@ from later_core.settings.values import (
 __all__ = [
     "CLIENT_SETTINGS",
     "NAMES",
+    "NO_FLAG",
     "PEM_SETTINGS",
     "SettingRow",
     "Settings",

@@ -18,7 +18,16 @@ from pydantic import TypeAdapter, ValidationError
 from later_core.errors import SettingInvalid
 from later_core.model.duration import format_duration
 from later_core.plugin.setting import PluginSetting
-from later_core.settings.values import NAMES, PREFIX, SECRETS, Settings, Source, env_name, flag_name
+from later_core.settings.values import (
+    NAMES,
+    NO_FLAG,
+    PREFIX,
+    SECRETS,
+    Settings,
+    Source,
+    env_name,
+    flag_name,
+)
 
 #: What the bash plugin tells its commands; a ``later`` that runs inside one must not complain.
 _NOT_SETTINGS = frozenset({"instance_id", "attempt"})
@@ -41,7 +50,12 @@ def assignments(texts: Iterable[str]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise SettingInvalid("--set", f"{text!r} is not name=value")
-        pairs[name.strip().replace("-", "_")] = value.strip()
+        name = name.strip().replace("-", "_")
+        if name in NO_FLAG:
+            raise SettingInvalid(
+                name, f"is a secret, and ps would show it: use {env_name(name)} or the file"
+            )
+        pairs[name] = value.strip()
     return pairs
 
 

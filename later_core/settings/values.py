@@ -10,12 +10,13 @@ from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from later_core.model.duration import format_duration
 from later_core.model.tls import ClientTls, ServerTls, is_pem
 from later_core.plugin.setting import PluginSetting
+from later_core.settings.access import AccessSettings
 from later_core.settings.forms import (
     Address,
     Database,
@@ -46,7 +47,7 @@ class SettingRow:
     description: str
 
 
-class Settings(BaseModel):
+class Settings(AccessSettings):
     """The values in force. Each field with a description is a setting; the last four are about them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -77,7 +78,8 @@ class Settings(BaseModel):
     )
     insecure: bool = Field(
         False,
-        description="Serve whoever reaches the address, on other machines too, without asking who it is.",
+        description="Serve whoever reaches the address, on other machines too, without asking who it is;"
+        " as a client, send the token unencrypted.",
     )
     max_connections: int = Field(
         800, ge=1, le=1_000_000, description="How many connections a node holds at once, at most."
@@ -261,6 +263,9 @@ class Settings(BaseModel):
 
     def describe(self) -> Sequence[SettingRow]:
         """A row for each setting, Later's own first, then those of the plugins."""
+        fields = Settings.model_fields.items()
+        # What is inherited comes first there, and who may is not the first thing to ask.
+        ordered = sorted(fields, key=lambda item: item[0] in AccessSettings.model_fields)
         own = [
             SettingRow(
                 name=name,
@@ -271,7 +276,7 @@ class Settings(BaseModel):
                 source=self.sources.get(name, "default"),
                 description=field.description or "",
             )
-            for name, field in Settings.model_fields.items()
+            for name, field in ordered
             if field.description
         ]
         return own + [
@@ -292,10 +297,21 @@ class Settings(BaseModel):
 NAMES: frozenset[str] = frozenset(n for n, f in Settings.model_fields.items() if f.description)
 
 #: Those whose value is shown nowhere, not even in a complaint.
-SECRETS: frozenset[str] = frozenset({"mongodb_uri", "tls_key", "tls_client_key"})
+SECRETS: frozenset[str] = frozenset(
+    {"mongodb_uri", "tls_key", "tls_client_key", "admin_token", "token"}
+)
 #: What only the client and the commands read: how they reach a server.
 CLIENT_SETTINGS: frozenset[str] = frozenset(
-    {"address", "tls", "tls_ca", "tls_client_cert", "tls_client_key", "tls_server_name"}
+    {
+        "address",
+        "token",
+        "token_file",
+        "tls",
+        "tls_ca",
+        "tls_client_cert",
+        "tls_client_key",
+        "tls_server_name",
+    }
 )
 #: Those that are the path of a PEM file, or the PEM text itself.
 PEM_SETTINGS: frozenset[str] = frozenset(
@@ -303,6 +319,8 @@ PEM_SETTINGS: frozenset[str] = frozenset(
 )
 #: Each of no use without the other.
 _PAIRS = (("tls_cert", "tls_key"), ("tls_client_cert", "tls_client_key"))
+#: Secrets that have no flag: the arguments of a process are seen by everybody on its machine.
+NO_FLAG: frozenset[str] = frozenset({"admin_token", "token"})
 
 
 def env_name(name: str) -> str:
@@ -311,21 +329,21 @@ def env_name(name: str) -> str:
 
 
 def flag_name(name: str) -> str:
-    """The flag of one of Later's own settings."""
-    return "--" + name.replace("_", "-")
+    """The flag of one of Later's own settings; empty where it has none."""
+    return "" if name in NO_FLAG else "--" + name.replace("_", "-")
 
 
 def _text(value: object) -> str:
     match value:
         case None:
             return ""
-        case SecretStr():
-            return MASK
-        case str() if is_pem(value):
+        case SecretStr() | str() if isinstance(value, SecretStr) or is_pem(value):
             return MASK
         case timedelta():
             return format_duration(value)
         case Mapping():
             return ", ".join(f"{name}={one or 'none'}" for name, one in value.items())
+        case tuple():
+            return ",".join(value)
         case _:
             return str(value).lower() if isinstance(value, bool) else str(value)

@@ -20,11 +20,13 @@ from later_core.model.instance import Instance
 from later_core.model.instant import from_millis, round_up, to_millis
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
+from later_core.model.scope import EVERYTHING, Scope
 from later_core.model.state import State
 from later_core.model.transfer import Restored
 from later_core.ports.clock import Clock
 from later_core.ports.store import Aborted, IdTaken, Inserted, InsertResult, Snapshot, Store
 from later_core.stores import memory_moves as moves
+from later_core.stores.memory_access import MemoryAccess
 from later_core.stores.memory_admission import MemoryAdmission
 from later_core.stores.memory_history import History, is_news, position_of
 from later_core.stores.memory_nodes import MemoryNodes
@@ -35,7 +37,7 @@ from later_core.stores.memory_snapshots import Everything, MemorySnapshot, Momen
 _BOOKMARK_SECONDS = 1.0
 
 
-class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, Store):
+class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, MemoryAccess, Store):
     """A Store whose clock is the one it is given; several nodes of one test may share it.
 
     ``history_length`` changes are remembered for ``follow``, older positions are lost. Opening and
@@ -47,11 +49,13 @@ class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, Store):
         *,
         clock: Clock,
         retention: timedelta = timedelta(days=7),
+        audit_retention: timedelta = timedelta(days=90),
         history_length: int = 100_000,
     ) -> None:
         super().__init__()
         self._clock = clock
         self._retention = retention
+        self._audit_retention = audit_retention
         self._history = History(length=history_length)
         self._moments = Moments()
         self._instances: dict[str, Instance] = {}
@@ -103,11 +107,13 @@ class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, Store):
         await self._yield()
         return self._write(moves.retried(self._existing(id), execution_time))
 
-    async def counts(self, installed: Collection[str]) -> Counts:
+    async def counts(self, installed: Collection[str], *, scope: Scope = EVERYTHING) -> Counts:
         await self._yield()
         by_state = dict.fromkeys(State, 0)
         unresolved: Counter[str] = Counter()
         for instance in self._instances.values():
+            if not scope.covers(instance.task, instance.labels):
+                continue
             by_state[instance.state] += 1
             if instance.state is State.PENDING and instance.task not in installed:
                 unresolved[instance.task] += 1
@@ -278,6 +284,7 @@ class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, Store):
             self._unplace(instance)
             self._forget(instance)
             del self._instances[instance.id]
+        self._expire_audit(before=self._now() - self._audit_retention)
         return len(expired)
 
     # -- one step each -----------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from later_core.testing.store_contract.access import AccessContract
 from later_core.testing.store_contract.admission import AdmissionContract
 from later_core.testing.store_contract.attempts import AttemptsContract
 from later_core.testing.store_contract.creating import CreatingContract
@@ -37,8 +38,10 @@ class StoreContract(
     NewsContract,
     SnapshotsContract,
     TransferringContract,
+    AccessContract,
 ):
-    """Every promise of ``later_core.ports``: of ``store``, ``schedules``, ``admission`` and ``nodes``.
+    """Every promise of ``later_core.ports``: of ``store``, ``schedules``, ``admission``, ``nodes`` and
+    ``access``.
 
     Subclass it as ``Test…`` with two fixtures.
 

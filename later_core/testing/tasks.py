@@ -90,7 +90,9 @@ class RecordingTask(Task):
         body: Callable[[Context], Awaitable[bytes | str | None]] | None = None,
         *,
         name: str = "record",
+        permission: str = "",
     ) -> None:
+        self.permission = permission  # type: ignore[misc] # as the name
         self.name = name  # type: ignore[misc] # each object of a test may bear another name
         self._body = body
         self.calls: list[tuple[str, str, int]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import ClassVar
@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 
 from later_core.app import node
+from later_core.app.access import access
 from later_core.client.client import Client
 from later_core.model.instance import Instance, NewInstance
 from later_core.model.rate import RateLimit
@@ -55,7 +56,9 @@ def serving(store: Store) -> Serving:
 
     @asynccontextmanager
     async def serve(
-        listen: str = "127.0.0.1:0", transport: Transport | None = None
+        listen: str = "127.0.0.1:0",
+        transport: Transport | None = None,
+        flags: Mapping[str, object] | None = None,
     ) -> AsyncIterator[str]:
         tasks = GivenTasks(
             RecordingTask(name="echo"),
@@ -64,7 +67,8 @@ def serving(store: Store) -> Serving:
             Described(name="described"),
         )
         stop = asyncio.Event()
-        async with node(store, tasks, load({}), SystemClock(), stop=stop) as parts:
+        settings = load(flags or {})
+        async with node(store, tasks, settings, SystemClock(), stop=stop) as parts:
             assert parts is not None
             server = RpcServer(
                 listen=listen,
@@ -74,6 +78,7 @@ def serving(store: Store) -> Serving:
                 inventory=parts.inventory,
                 nodes=parts.nodes,
                 transfer=parts.transfer,
+                access=access(settings, parts.access, SystemClock()),
                 transport=transport or Transport(),
                 grace=timedelta(seconds=1),
             )

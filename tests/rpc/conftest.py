@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,9 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
+from later_core.engine.auditor import Auditor
 from later_core.engine.follower import Follower
+from later_core.local.audit_trail import AuditTrail
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.doorbell import Doorbell
 from later_core.local.hub import Hub
@@ -23,26 +25,51 @@ from later_core.local.lease import Lease
 from later_core.local.membership import Membership
 from later_core.local.runs import Runs
 from later_core.local.window import Window
+from later_core.model.binding import Binding
 from later_core.ports.clock import SystemClock
 from later_core.ports.store import Store
+from later_core.rpc.auth.gate import Gate, Verifier
+from later_core.rpc.auth.guard import Access, Guard
+from later_core.rpc.auth.subjects import SubjectNames
 from later_core.rpc.server import RpcServer
 from later_core.rpc.transport import Transport
 from later_core.rpc.v1 import later_pb2_grpc
+from later_core.service.audit import AuditLog
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
 from later_core.service.nodes import Nodes
 from later_core.service.schedule_runs import ScheduleRuns
 from later_core.service.schedules import Schedules
 from later_core.service.subscriptions import Subscriptions
+from later_core.service.tokens import Tokens
 from later_core.service.transfer import Transfer
 from later_core.stores.memory import MemoryStore
 from later_core.stores.mongo.store import MongoStore
 from later_core.testing.store_contract.steps import moment_of
 from later_core.testing.tasks import GivenTasks, RecordingTask
 
+#: The setting ``admin_token`` of these servers.
+ADMIN_SECRET = "0123456789abcdef" * 4
+
 
 class EchoTask(RecordingTask):
     parameters_schema: Mapping[str, Any] = {"type": "object", "required": ["message"]}
+
+
+class AheadClock(SystemClock):
+    """The clock of the gate, which a test sets forward."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+def guarded_tasks() -> tuple[RecordingTask, ...]:
+    return (
+        RecordingTask(name="http-post"),
+        RecordingTask(name="shell", permission="run-shell"),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +79,8 @@ class Served:
     server: RpcServer
     store: Store
     hub: Hub
+    gate_clock: AheadClock
+    tokens_service: Tokens
     channel: grpc.aio.Channel
     instances: later_pb2_grpc.InstanceServiceStub
     schedules: later_pb2_grpc.ScheduleServiceStub
@@ -111,6 +140,9 @@ async def _serve(
     hub: Hub | None = None,
     transport: Transport | None = None,
     max_watches: int = 1024,
+    guarded: bool = False,
+    jwts: Verifier | None = None,
+    bindings: Sequence[Binding] = (),
 ) -> AsyncIterator[Served]:
     clock = SystemClock()
     store = store or MemoryStore(clock=clock)
@@ -120,7 +152,11 @@ async def _serve(
     window, runs = Window(), Runs(capacity=10)
     lease = Lease(clock, seconds=30)
     lease.renewed("node-1", clock.monotonic())
-    tasks = GivenTasks(EchoTask(name="echo"), RecordingTask(name="bash"))
+    tasks = GivenTasks(
+        EchoTask(name="echo"),
+        RecordingTask(name="bash"),
+        *(guarded_tasks() if guarded else ()),
+    )
     follower = Follower(
         store=store, hub=hub, clock=clock, database_clock=database_clock, on_event=None
     )
@@ -168,7 +204,18 @@ async def _serve(
         max_watches=max_watches,
     )
     transfer = Transfer(store=store, intake=intake)
-    async with asyncio.TaskGroup() as group, services, schedules, transfer:
+    tokens = Tokens(store=store, database_clock=database_clock, admin_secret=ADMIN_SECRET)
+    trail = AuditTrail(database_clock=database_clock)
+    auditor = Auditor(store=store, trail=trail, clock=clock)
+    gate_clock = AheadClock()
+    gate = Gate(clock=gate_clock, tokens=tokens, jwts=jwts, certificates=SubjectNames(bindings))
+    access = Access(
+        tokens=tokens,
+        audit_log=AuditLog(store=store),
+        guard=Guard(gate=gate, trail=trail, clock=clock) if guarded else None,
+    )
+    async with asyncio.TaskGroup() as group, auditor, services, schedules, transfer, tokens:
+        auditing = group.create_task(auditor.run())
         following = group.create_task(follower.run())
         server = RpcServer(
             listen=listen,
@@ -179,6 +226,7 @@ async def _serve(
             nodes=Nodes(store=store),
             transfer=transfer,
             transport=transport or Transport(),
+            access=access,
             grace=grace,
         )
         async with server, grpc.aio.insecure_channel(server.address) as channel:
@@ -186,6 +234,8 @@ async def _serve(
                 server=server,
                 store=store,
                 hub=hub,
+                gate_clock=gate_clock,
+                tokens_service=tokens,
                 channel=channel,
                 instances=later_pb2_grpc.InstanceServiceStub(channel),
                 schedules=later_pb2_grpc.ScheduleServiceStub(channel),
@@ -193,6 +243,12 @@ async def _serve(
                 admin=later_pb2_grpc.AdminServiceStub(channel),
             )
         following.cancel()
+        auditing.cancel()
+
+
+@pytest.fixture
+def admin_secret() -> str:
+    return ADMIN_SECRET
 
 
 @pytest.fixture

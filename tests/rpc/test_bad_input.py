@@ -251,6 +251,30 @@ TABLE = {
         *rows("schedules", [[{}] * 1001]),
         *rows("snapshot_time", NOT_SCHEDULABLE),
     ],
+    "CreateToken": [
+        *rows("name", ["", LONG, "-a", "a b", "a\0"]),
+        *rows("roles", [[], [1] * 5, [1, 1]]),
+        *rows("roles", [[0], [5], [-1]], "roles[0]"),
+        *rows("tasks", [["ok", ""], ["ok", LONG], ["ok", "a\0"]], "tasks[1]"),
+        *rows("tasks", [["x"] * 33]),
+        *(row for row in CREATE if row.field == "labels"),
+        *rows("permissions", [["ok", ""], ["ok", "x" * 65], ["ok", "a.b"]], "permissions[1]"),
+        *rows("permissions", [["x"] * 33]),
+        *rows("lifetime", TOO_SHORT_SPANS),
+    ],
+    "ListTokens": LISTED,
+    "RevokeToken": rows("id", ["", "x" * 65, "a\0b", "a\nb"]),
+    "ListAuditEntries": [
+        *rows("principal", ["x" * 256, "a\0"]),
+        *rows("methods", [["x"] * 33]),
+        *rows("methods", [["Ok", "a b"], ["Ok", "x" * 65]], "methods[1]"),
+        *rows("target", [LONG, "a\0"]),
+        *rows("outcomes", [["X"] * 33]),
+        *rows("outcomes", [["OK", "ok"], ["OK", "X" * 33]], "outcomes[1]"),
+        *rows("start_time", NOT_SCHEDULABLE),
+        *rows("end_time", NOT_SCHEDULABLE),
+        *LISTED,
+    ],
 }
 ROWS = [
     Wrong(row.field, row.value, row.named, method)
@@ -276,6 +300,7 @@ RIGHT = {
     "BackfillSchedule": {"id": "a", "start_time": {"seconds": 1}, "end_time": {"seconds": 2}},
     "PreviewSchedule": {"spec": {"rules": [DAILY]}},
     "ImportInstances": {"snapshot_time": {"seconds": 1}},
+    "CreateToken": {"name": "ci", "roles": [1]},
 }
 
 
@@ -316,6 +341,8 @@ def filled(method, row):
         fields["spec.start_time"] = {"seconds": 1}
     for name, value in fields.items():
         put(request, name, value)
+    if row.field == "roles":
+        request.ClearField("roles")
     if row.field in ("spec.rules", "spec.task"):
         request.spec.ClearField(row.field.removeprefix("spec."))
     put(request, row.field, row.value)

@@ -148,6 +148,37 @@ CATCH_UP_LAST: CatchUp.ValueType  # 2
 CATCH_UP_NONE: CatchUp.ValueType  # 3
 """None."""
 
+class _Role:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RoleEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Role.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    ROLE_UNSPECIFIED: _Role.ValueType  # 0
+    """None."""
+    ROLE_VIEWER: _Role.ValueType  # 1
+    """Reads."""
+    ROLE_SCHEDULER: _Role.ValueType  # 2
+    """Creates and changes instances and schedules."""
+    ROLE_OPERATOR: _Role.ValueType  # 3
+    """Drains nodes, reads the audit log."""
+    ROLE_ADMIN: _Role.ValueType  # 4
+    """Manages tokens."""
+
+class Role(_Role, metaclass=_RoleEnumTypeWrapper):
+    """What a caller may do; each role has the permissions of the one before it."""
+
+ROLE_UNSPECIFIED: Role.ValueType  # 0
+"""None."""
+ROLE_VIEWER: Role.ValueType  # 1
+"""Reads."""
+ROLE_SCHEDULER: Role.ValueType  # 2
+"""Creates and changes instances and schedules."""
+ROLE_OPERATOR: Role.ValueType  # 3
+"""Drains nodes, reads the audit log."""
+ROLE_ADMIN: Role.ValueType  # 4
+"""Manages tokens."""
+
 class _EventType:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -344,6 +375,7 @@ class Instance(message.Message):
     UNCOUNTED_ATTEMPTS_FIELD_NUMBER: builtins.int
     CONCURRENCY_FIELD_NUMBER: builtins.int
     ATTEMPTS_FIELD_NUMBER: builtins.int
+    PRINCIPAL_FIELD_NUMBER: builtins.int
     TRACE_PARENT_FIELD_NUMBER: builtins.int
     PRIORITY_FIELD_NUMBER: builtins.int
     id: builtins.str
@@ -370,6 +402,8 @@ class Instance(message.Message):
     """Attempts that the retry policy does not count: made before the last RetryInstance, given up by
     their node, or lost with it.
     """
+    principal: builtins.str
+    """Who created it; empty where nobody was authenticated."""
     trace_parent: builtins.str
     """The span in which it was created (W3C Trace Context, traceparent): that of the call on a server that
     traces, else the one that the client sent as metadata. Empty: nobody traced.
@@ -449,12 +483,13 @@ class Instance(message.Message):
         uncounted_attempts: builtins.int = ...,
         concurrency: Concurrency | None = ...,
         attempts: abc.Iterable[Attempt] | None = ...,
+        principal: builtins.str = ...,
         trace_parent: builtins.str = ...,
         priority: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["concurrency", b"concurrency", "create_time", b"create_time", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "retry", b"retry", "start_deadline", b"start_deadline", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "attempts", b"attempts", "concurrency", b"concurrency", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "priority", b"priority", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "trace_parent", b"trace_parent", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "attempts", b"attempts", "concurrency", b"concurrency", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "execution_time", b"execution_time", "finish_time", b"finish_time", "id", b"id", "labels", b"labels", "node", b"node", "parameters", b"parameters", "principal", b"principal", "priority", b"priority", "result", b"result", "retry", b"retry", "revision", b"revision", "schedule_id", b"schedule_id", "start_deadline", b"start_deadline", "start_time", b"start_time", "state", b"state", "task", b"task", "timeout", b"timeout", "trace_parent", b"trace_parent", "uncounted_attempts", b"uncounted_attempts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1638,6 +1673,7 @@ class Schedule(message.Message):
     UPDATE_TIME_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
+    PRINCIPAL_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Unique among schedules. Its instances are called id@time, such as backup@20260329T010000Z."""
     is_paused: builtins.bool
@@ -1648,6 +1684,8 @@ class Schedule(message.Message):
     """One more at each change, from 1."""
     etag: builtins.str
     """Another one at each change. Guards UpdateSchedule and DeleteSchedule against lost updates."""
+    principal: builtins.str
+    """Who created it, and thus its instances; empty where nobody was authenticated."""
     @builtins.property
     def spec(self) -> ScheduleSpec:
         """What was asked for."""
@@ -1676,10 +1714,11 @@ class Schedule(message.Message):
         update_time: timestamp_pb2.Timestamp | None = ...,
         revision: builtins.int = ...,
         etag: builtins.str = ...,
+        principal: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "progress", b"progress", "spec", b"spec", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "etag", b"etag", "id", b"id", "is_paused", b"is_paused", "pause_note", b"pause_note", "progress", b"progress", "revision", b"revision", "spec", b"spec", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "etag", b"etag", "id", b"id", "is_paused", b"is_paused", "pause_note", b"pause_note", "principal", b"principal", "progress", b"progress", "revision", b"revision", "spec", b"spec", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2825,6 +2864,416 @@ class DrainNodeResponse(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["node", b"node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Token(message.Message):
+    """What lets its holder in. The secret is not a part of it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class LabelsEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    ROLES_FIELD_NUMBER: builtins.int
+    TASKS_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    PERMISSIONS_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: builtins.int
+    REVOKE_TIME_FIELD_NUMBER: builtins.int
+    PRINCIPAL_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Made by the server."""
+    name: builtins.str
+    """Under which its holder is known: the principal of what it creates."""
+    principal: builtins.str
+    """Who made it."""
+    @builtins.property
+    def roles(self) -> containers.RepeatedScalarFieldContainer[Role.ValueType]:
+        """What it may do."""
+
+    @builtins.property
+    def tasks(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """It is confined to tasks that match any of these patterns (* stands for any text); empty: it is not."""
+
+    @builtins.property
+    def labels(self) -> containers.ScalarMap[builtins.str, builtins.str]:
+        """It is confined to what has all of these labels, whose values are patterns too; empty: it is not."""
+
+    @builtins.property
+    def permissions(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Permissions that tasks need beside those of the roles, such as run-bash."""
+
+    @builtins.property
+    def create_time(self) -> timestamp_pb2.Timestamp:
+        """When it was made, by the database's clock."""
+
+    @builtins.property
+    def expire_time(self) -> timestamp_pb2.Timestamp:
+        """From when on it is worthless; unset: it is valid until it is revoked."""
+
+    @builtins.property
+    def revoke_time(self) -> timestamp_pb2.Timestamp:
+        """When it was revoked; unset: it was not."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        name: builtins.str = ...,
+        roles: abc.Iterable[Role.ValueType] | None = ...,
+        tasks: abc.Iterable[builtins.str] | None = ...,
+        labels: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        permissions: abc.Iterable[builtins.str] | None = ...,
+        create_time: timestamp_pb2.Timestamp | None = ...,
+        expire_time: timestamp_pb2.Timestamp | None = ...,
+        revoke_time: timestamp_pb2.Timestamp | None = ...,
+        principal: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "revoke_time", b"revoke_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "id", b"id", "labels", b"labels", "name", b"name", "permissions", b"permissions", "principal", b"principal", "revoke_time", b"revoke_time", "roles", b"roles", "tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CreateTokenRequest(message.Message):
+    """Asks for a token."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class LabelsEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: builtins.int
+    ROLES_FIELD_NUMBER: builtins.int
+    TASKS_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    PERMISSIONS_FIELD_NUMBER: builtins.int
+    LIFETIME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Under which its holder is known; several tokens may have one name."""
+    @builtins.property
+    def roles(self) -> containers.RepeatedScalarFieldContainer[Role.ValueType]:
+        """At least one."""
+
+    @builtins.property
+    def tasks(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """As in Token."""
+
+    @builtins.property
+    def labels(self) -> containers.ScalarMap[builtins.str, builtins.str]:
+        """As in Token."""
+
+    @builtins.property
+    def permissions(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """As in Token."""
+
+    @builtins.property
+    def lifetime(self) -> duration_pb2.Duration:
+        """How long it is valid, at least 1 ms; unset: until it is revoked."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        roles: abc.Iterable[Role.ValueType] | None = ...,
+        tasks: abc.Iterable[builtins.str] | None = ...,
+        labels: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        permissions: abc.Iterable[builtins.str] | None = ...,
+        lifetime: duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["lifetime", b"lifetime"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["labels", b"labels", "lifetime", b"lifetime", "name", b"name", "permissions", b"permissions", "roles", b"roles", "tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CreateTokenResponse(message.Message):
+    """A token, and the one sight of its secret."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: builtins.int
+    SECRET_FIELD_NUMBER: builtins.int
+    secret: builtins.str
+    """What its holder sends, as the metadata authorization: Bearer SECRET."""
+    @builtins.property
+    def token(self) -> Token:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        token: Token | None = ...,
+        secret: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["token", b"token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["secret", b"secret", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListTokensRequest(message.Message):
+    """Asks for a page."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    """At most this many, up to 1,000; 0: 100."""
+    page_token: builtins.str
+    """The next_page_token of the page before; empty: the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListTokensResponse(message.Message):
+    """A page."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TOKENS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Asks for the next page; empty on the last."""
+    @builtins.property
+    def tokens(self) -> containers.RepeatedCompositeFieldContainer[Token]:
+        """In order of id."""
+
+    def __init__(
+        self,
+        *,
+        tokens: abc.Iterable[Token] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["next_page_token", b"next_page_token", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RevokeTokenRequest(message.Message):
+    """Names one token."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RevokeTokenResponse(message.Message):
+    """The token is worthless."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def token(self) -> Token:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        token: Token | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["token", b"token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AuditEntry(message.Message):
+    """One request, or several alike that came close together."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    TIME_FIELD_NUMBER: builtins.int
+    PRINCIPAL_FIELD_NUMBER: builtins.int
+    METHOD_FIELD_NUMBER: builtins.int
+    TARGET_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    PEER_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Its place: ids are in order of time."""
+    principal: builtins.str
+    """Who asked; empty where nobody was authenticated."""
+    method: builtins.str
+    """The name of the RPC, such as AbortInstance."""
+    target: builtins.str
+    """The id that it was about; of a batch, the first."""
+    outcome: builtins.str
+    """The name of a gRPC status, such as OK or PERMISSION_DENIED."""
+    peer: builtins.str
+    """Where the caller was, as gRPC names it."""
+    count: builtins.int
+    """How many requests, or items of a batch."""
+    @builtins.property
+    def time(self) -> timestamp_pb2.Timestamp:
+        """When it was answered, by the database's clock."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        time: timestamp_pb2.Timestamp | None = ...,
+        principal: builtins.str = ...,
+        method: builtins.str = ...,
+        target: builtins.str = ...,
+        outcome: builtins.str = ...,
+        peer: builtins.str = ...,
+        count: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["count", b"count", "id", b"id", "method", b"method", "outcome", b"outcome", "peer", b"peer", "principal", b"principal", "target", b"target", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListAuditEntriesRequest(message.Message):
+    """Asks for a page of the audit log."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: builtins.int
+    METHODS_FIELD_NUMBER: builtins.int
+    TARGET_FIELD_NUMBER: builtins.int
+    OUTCOMES_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    principal: builtins.str
+    """Of this principal; empty: of all."""
+    target: builtins.str
+    """About this id; empty: about any."""
+    page_size: builtins.int
+    """At most this many, up to 1,000; 0: 100."""
+    page_token: builtins.str
+    """The next_page_token of the page before, with the same conditions; empty: the first page."""
+    @builtins.property
+    def methods(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Of any of these RPCs; empty: of all."""
+
+    @builtins.property
+    def outcomes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """With any of these outcomes; empty: with any."""
+
+    @builtins.property
+    def start_time(self) -> timestamp_pb2.Timestamp:
+        """At or after this instant."""
+
+    @builtins.property
+    def end_time(self) -> timestamp_pb2.Timestamp:
+        """Before this instant."""
+
+    def __init__(
+        self,
+        *,
+        principal: builtins.str = ...,
+        methods: abc.Iterable[builtins.str] | None = ...,
+        target: builtins.str = ...,
+        outcomes: abc.Iterable[builtins.str] | None = ...,
+        start_time: timestamp_pb2.Timestamp | None = ...,
+        end_time: timestamp_pb2.Timestamp | None = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["end_time", b"end_time", "methods", b"methods", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "principal", b"principal", "start_time", b"start_time", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListAuditEntriesResponse(message.Message):
+    """A page of the audit log."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Asks for the next page; empty on the last."""
+    @builtins.property
+    def entries(self) -> containers.RepeatedCompositeFieldContainer[AuditEntry]:
+        """The newest first."""
+
+    def __init__(
+        self,
+        *,
+        entries: abc.Iterable[AuditEntry] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1092,6 +1092,26 @@ class AdminServiceStub:
                 request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ImportInstancesRequest.SerializeToString,
                 response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ImportInstancesResponse.FromString,
                 _registered_method=True)
+        self.CreateToken = channel.unary_unary(
+                '/later.v1.AdminService/CreateToken',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.CreateTokenRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.CreateTokenResponse.FromString,
+                _registered_method=True)
+        self.ListTokens = channel.unary_unary(
+                '/later.v1.AdminService/ListTokens',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListTokensRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListTokensResponse.FromString,
+                _registered_method=True)
+        self.RevokeToken = channel.unary_unary(
+                '/later.v1.AdminService/RevokeToken',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.RevokeTokenRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.RevokeTokenResponse.FromString,
+                _registered_method=True)
+        self.ListAuditEntries = channel.unary_unary(
+                '/later.v1.AdminService/ListAuditEntries',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListAuditEntriesRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListAuditEntriesResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -1142,6 +1162,36 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateToken(self, request, context):
+        """Makes a token. Its secret is in this answer alone: only a hash of it is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTokens(self, request, context):
+        """Lists tokens in order of id, page by page: those that are valid, and for a month those that no longer
+        are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeToken(self, request, context):
+        """Makes a token worthless, on every node within about three seconds; streams that were opened with it
+        end. Revoking again changes nothing. NOT_FOUND: no such token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEntries(self, request, context):
+        """Lists entries of the audit log, the newest first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1169,6 +1219,26 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ImportInstances,
                     request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ImportInstancesRequest.FromString,
                     response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ImportInstancesResponse.SerializeToString,
+            ),
+            'CreateToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateToken,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.CreateTokenRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.CreateTokenResponse.SerializeToString,
+            ),
+            'ListTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTokens,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListTokensRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListTokensResponse.SerializeToString,
+            ),
+            'RevokeToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeToken,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.RevokeTokenRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.RevokeTokenResponse.SerializeToString,
+            ),
+            'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEntries,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListAuditEntriesRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListAuditEntriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1307,6 +1377,114 @@ class AdminService:
             '/later.v1.AdminService/ImportInstances',
             later__core_dot_rpc_dot_v1_dot_later__pb2.ImportInstancesRequest.SerializeToString,
             later__core_dot_rpc_dot_v1_dot_later__pb2.ImportInstancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.AdminService/CreateToken',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.CreateTokenRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.CreateTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.AdminService/ListTokens',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ListTokensRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ListTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.AdminService/RevokeToken',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.RevokeTokenRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.RevokeTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.AdminService/ListAuditEntries',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ListAuditEntriesRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.ListAuditEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

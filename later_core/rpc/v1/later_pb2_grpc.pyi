@@ -436,6 +436,18 @@ class AdminServiceStub:
     import changes nothing. What was RUNNING becomes what it would after the death of its node at the
     moment of the export; what is PENDING and overdue is started soon.
     """
+    CreateToken: grpc.UnaryUnaryMultiCallable[later_pb2.CreateTokenRequest, later_pb2.CreateTokenResponse]
+    """Makes a token. Its secret is in this answer alone: only a hash of it is stored."""
+    ListTokens: grpc.UnaryUnaryMultiCallable[later_pb2.ListTokensRequest, later_pb2.ListTokensResponse]
+    """Lists tokens in order of id, page by page: those that are valid, and for a month those that no longer
+    are.
+    """
+    RevokeToken: grpc.UnaryUnaryMultiCallable[later_pb2.RevokeTokenRequest, later_pb2.RevokeTokenResponse]
+    """Makes a token worthless, on every node within about three seconds; streams that were opened with it
+    end. Revoking again changes nothing. NOT_FOUND: no such token.
+    """
+    ListAuditEntries: grpc.UnaryUnaryMultiCallable[later_pb2.ListAuditEntriesRequest, later_pb2.ListAuditEntriesResponse]
+    """Lists entries of the audit log, the newest first, page by page."""
 
 @typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -465,6 +477,18 @@ class AdminServiceAsyncStub(AdminServiceStub):
     import changes nothing. What was RUNNING becomes what it would after the death of its node at the
     moment of the export; what is PENDING and overdue is started soon.
     """
+    CreateToken: aio.UnaryUnaryMultiCallable[later_pb2.CreateTokenRequest, later_pb2.CreateTokenResponse]  # type: ignore[assignment]
+    """Makes a token. Its secret is in this answer alone: only a hash of it is stored."""
+    ListTokens: aio.UnaryUnaryMultiCallable[later_pb2.ListTokensRequest, later_pb2.ListTokensResponse]  # type: ignore[assignment]
+    """Lists tokens in order of id, page by page: those that are valid, and for a month those that no longer
+    are.
+    """
+    RevokeToken: aio.UnaryUnaryMultiCallable[later_pb2.RevokeTokenRequest, later_pb2.RevokeTokenResponse]  # type: ignore[assignment]
+    """Makes a token worthless, on every node within about three seconds; streams that were opened with it
+    end. Revoking again changes nothing. NOT_FOUND: no such token.
+    """
+    ListAuditEntries: aio.UnaryUnaryMultiCallable[later_pb2.ListAuditEntriesRequest, later_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
+    """Lists entries of the audit log, the newest first, page by page."""
 
 class AdminServiceServicer(metaclass=abc_1.ABCMeta):
     """What operators ask."""
@@ -521,5 +545,41 @@ class AdminServiceServicer(metaclass=abc_1.ABCMeta):
         import changes nothing. What was RUNNING becomes what it would after the death of its node at the
         moment of the export; what is PENDING and overdue is started soon.
         """
+
+    @abc_1.abstractmethod
+    def CreateToken(
+        self,
+        request: later_pb2.CreateTokenRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.CreateTokenResponse, abc.Awaitable[later_pb2.CreateTokenResponse]]:
+        """Makes a token. Its secret is in this answer alone: only a hash of it is stored."""
+
+    @abc_1.abstractmethod
+    def ListTokens(
+        self,
+        request: later_pb2.ListTokensRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.ListTokensResponse, abc.Awaitable[later_pb2.ListTokensResponse]]:
+        """Lists tokens in order of id, page by page: those that are valid, and for a month those that no longer
+        are.
+        """
+
+    @abc_1.abstractmethod
+    def RevokeToken(
+        self,
+        request: later_pb2.RevokeTokenRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.RevokeTokenResponse, abc.Awaitable[later_pb2.RevokeTokenResponse]]:
+        """Makes a token worthless, on every node within about three seconds; streams that were opened with it
+        end. Revoking again changes nothing. NOT_FOUND: no such token.
+        """
+
+    @abc_1.abstractmethod
+    def ListAuditEntries(
+        self,
+        request: later_pb2.ListAuditEntriesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.ListAuditEntriesResponse, abc.Awaitable[later_pb2.ListAuditEntriesResponse]]:
+        """Lists entries of the audit log, the newest first, page by page."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

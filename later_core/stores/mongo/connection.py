@@ -78,6 +78,8 @@ class Connection:
     slots: Collection
     permits: Collection
     meta: Collection
+    tokens: Collection
+    audit: Collection
 
     @contextmanager
     def call(self, seconds: float = CALL_SECONDS) -> Iterator[None]:
@@ -145,4 +147,6 @@ def connect(uri: str, database: str, *, listeners: Sequence[CommandListener] = (
         slots=chosen["slots"],
         permits=chosen["permits"],
         meta=chosen["meta"],
+        tokens=chosen["tokens"],
+        audit=chosen["audit"],
     )

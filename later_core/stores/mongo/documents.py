@@ -61,6 +61,8 @@ def to_document(instance: Instance) -> Document:
     }
     if instance.parameters:
         document["parameters"] = instance.parameters
+    if instance.principal:
+        document["principal"] = instance.principal
     document.update(_policies(instance))
     document.update(_course(instance))
     return document
@@ -174,6 +176,7 @@ def to_instance(document: Document) -> Instance:
             priority=_whole(get("priority") or 0),
             schedule_id=_optional(get("schedule_id"), str),
             trace_parent=_optional(get("trace_parent"), str),
+            principal=_checked(get("principal") or "", str),
             fingerprint=_checked(get("fingerprint") or b"", bytes),
             node=_optional(get("node"), str),
             start_time=None if (start := get("start_time")) is None else _instant(start),

@@ -14,7 +14,8 @@ are not in it.
 takes the highest priority first from it, and would else have to walk a whole backlog to find it.
 
 ``retention`` is the TTL index. It is partial on the ended states, so that the server can remove
-nothing that has not ended, whatever the age.
+nothing that has not ended, whatever the age. The audit log has one of its own, and so have tokens that
+are no longer valid.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ RETENTION_INDEX = "retention"
 
 #: Longer than any process sleeps before it beats again: until then it is known to be dead.
 _DEAD_NODES_KEPT = timedelta(days=30)
+
+#: So that people can see whose token it was that an old entry of the log names.
+_ENDED_TOKENS_KEPT = timedelta(days=30)
 
 #: The server keeps it as a 32-bit number of seconds.
 _LONGEST = 2**31 - 1
@@ -85,10 +89,17 @@ NEEDED: Mapping[str, Mapping[str, Sequence[tuple[str, int]]]] = {
     },
     "schedules": {LOOK_INDEX: [*_LOOK.document["key"].items()]},
     "nodes": {"dead": [("dead_time", 1)]},
+    "tokens": {"ended": [("end_time", 1)]},
+    "audit": {RETENTION_INDEX: [("time", 1)]},
 }
 
 
-async def prepare(connection: Connection, *, retention: timedelta) -> None:
+async def prepare(
+    connection: Connection,
+    *,
+    retention: timedelta,
+    audit_retention: timedelta = timedelta(days=90),
+) -> None:
     """Make what is missing, and set the retention. Safe on several nodes at once.
 
     Raises:
@@ -123,6 +134,22 @@ async def prepare(connection: Connection, *, retention: timedelta) -> None:
             name="idle",
             seconds=_whole_seconds(_IDLE_KEYS_KEPT),
             only={"idle_time": {"$exists": True}},
+        )
+        await _prepare_expiry(
+            connection,
+            "tokens",
+            key="end_time",
+            name="ended",
+            seconds=_whole_seconds(_ENDED_TOKENS_KEPT),
+            only={"end_time": {"$exists": True}},
+        )
+        await _prepare_expiry(
+            connection,
+            "audit",
+            key="time",
+            name=RETENTION_INDEX,
+            seconds=_whole_seconds(audit_retention),
+            only={"time": {"$exists": True}},
         )
 
 

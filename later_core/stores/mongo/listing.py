@@ -10,6 +10,7 @@ from datetime import datetime
 from later_core.model.instance import Instance
 from later_core.model.limits import RESPONSE_MAX_BYTES
 from later_core.model.query import Counts, Filter, Page, PageKey
+from later_core.model.scope import Scope
 from later_core.model.state import State
 from later_core.stores.mongo import cursor, queries
 from later_core.stores.mongo.connection import SCAN_SECONDS, Connection, Document
@@ -87,19 +88,21 @@ def _key(place: tuple[datetime, str] | None) -> PageKey | None:
     return None if place is None else PageKey(*place)
 
 
-async def counts(connection: Connection, installed: Collection[str]) -> Counts:
+async def counts(connection: Connection, installed: Collection[str], scope: Scope) -> Counts:
     """Counted from the index alone: per state without looking at an entry, per task by reading it.
+    Only for a scope of labels the records are read.
 
     The figures are read one after the other, so that an instance that moves meanwhile may be in two
     of them, or in none.
     """
     by_state: dict[State, int] = {}
+    confined: Document = {} if scope.is_everything else {"$and": queries.within(scope)}
     with connection.call(SCAN_SECONDS):
         for state in State:
             reply = await connection.command(
                 {
                     "count": "instances",
-                    "query": {"state": state.value},
+                    "query": {"state": state.value, **confined},
                     "hint": queries.DUE_INDEX,
                     "readConcern": cursor.MAJORITY,
                 }
@@ -109,7 +112,13 @@ async def counts(connection: Connection, installed: Collection[str]) -> Counts:
             connection,
             "instances",
             [
-                {"$match": {"state": "PENDING", "task": {"$nin": sorted(installed)}}},
+                {
+                    "$match": {
+                        "state": "PENDING",
+                        "task": {"$nin": sorted(installed)},
+                        **confined,
+                    }
+                },
                 {"$group": {"_id": "$task", "count": {"$sum": 1}}},
             ],
             hint=queries.DUE_INDEX,

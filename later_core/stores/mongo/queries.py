@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime
 
+from bson.regex import Regex
+
 from later_core.model.instant import round_up
 from later_core.model.query import Filter
+from later_core.model.scope import Scope, pattern_regex
 from later_core.model.state import State
 from later_core.stores.mongo.connection import Document
 from later_core.stores.mongo.documents import label_of
@@ -50,7 +53,25 @@ def matching(filter: Filter, *, after: tuple[datetime, str] | None) -> Document:
         query["labels"] = {"$all": [label_of(key, value) for key, value in filter.labels.items()]}
     if filter.schedule_id is not None:
         query["schedule_id"] = filter.schedule_id
+    if not filter.scope.is_everything:
+        query["$and"] = within(filter.scope)
     return query
+
+
+def within(scope: Scope, *, task: str = "task", labels: str = "labels") -> list[Document]:
+    """What holds of everything in a scope, given the fields with the task and the labels."""
+    conditions: list[Document] = []
+    if scope.tasks:
+        conditions.append({task: {"$in": [_whole(pattern) for pattern in scope.tasks]}})
+    conditions += [
+        {labels: _whole(label_of(key, pattern))} for key, pattern in scope.labels.items()
+    ]
+    return conditions
+
+
+def _whole(pattern: str) -> Regex[str]:
+    """A pattern as the database matches it, against the whole of a text; keys of labels hold no ``*``."""
+    return Regex(rf"\A{pattern_regex(pattern)}\z", "s")
 
 
 def index_for(filter: Filter) -> str:

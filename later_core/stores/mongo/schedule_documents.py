@@ -67,6 +67,7 @@ def to_schedule_document(schedule: Schedule) -> Document:
         "is_paused": schedule.is_paused,
         "pause_note": schedule.pause_note,
         "fingerprint": schedule.fingerprint,
+        **({"principal": schedule.principal} if schedule.principal else {}),
         **progress_fields(schedule),
     }
 
@@ -92,6 +93,7 @@ def to_schedule(document: Document) -> Schedule:
         is_paused=bool(document["is_paused"]),
         pause_note=str(document["pause_note"]),
         fingerprint=bytes(document["fingerprint"]),
+        principal=str(document.get("principal") or ""),
     )
 
 

@@ -26,7 +26,7 @@ from later_core.ports.schedules import (
 from later_core.stores.mongo import cursor
 from later_core.stores.mongo.connection import SCAN_SECONDS, Connection, Document
 from later_core.stores.mongo.documents import label_of, to_instant
-from later_core.stores.mongo.queries import LOOK_INDEX, SCHEDULE_INDEX
+from later_core.stores.mongo.queries import LOOK_INDEX, SCHEDULE_INDEX, within
 from later_core.stores.mongo.schedule_documents import (
     progress_fields,
     readable_schedules,
@@ -239,6 +239,9 @@ def _matching(filter: ScheduleFilter, *, after: str | None) -> Document:
         query["spec.template.labels"] = {"$all": labels}
     if filter.is_paused is not None:
         query["is_paused"] = filter.is_paused
+    if not filter.scope.is_everything:
+        place = "spec.template"
+        query["$and"] = within(filter.scope, task=f"{place}.task", labels=f"{place}.labels")
     return query
 
 

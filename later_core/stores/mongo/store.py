@@ -14,6 +14,7 @@ from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
 from later_core.model.rate import Permits, RateLimit
+from later_core.model.scope import EVERYTHING, Scope
 from later_core.model.transfer import Restored
 from later_core.ports.clock import Clock
 from later_core.ports.observer import Observer
@@ -37,6 +38,7 @@ from later_core.stores.mongo import (
 from later_core.stores.mongo import (
     slots as held_slots,
 )
+from later_core.stores.mongo.access import MongoAccess
 from later_core.stores.mongo.connection import Connection, connect
 from later_core.stores.mongo.schedules import MongoSchedules
 from later_core.stores.mongo.snapshot import snapshot
@@ -46,7 +48,7 @@ from later_core.stores.mongo.stopwatch import Stopwatch
 _BY_SOCKET = "mongodb://%2F"
 
 
-class MongoStore(MongoSchedules, Store):
+class MongoStore(MongoSchedules, MongoAccess, Store):
     """All of it in one database. No call takes longer than about ten seconds, however far away the
     database is; reads that may have to walk far take up to thirty.
 
@@ -62,11 +64,13 @@ class MongoStore(MongoSchedules, Store):
         retention: timedelta,
         clock: Clock,
         observer: Observer | None = None,
+        audit_retention: timedelta = timedelta(days=90),
     ) -> None:
         self._uri = uri
         self.is_local = uri.startswith(_BY_SOCKET)
         self._database = database
         self._retention = retention
+        self._audit_retention = audit_retention
         self._clock = clock
         self._listeners = () if observer is None else (Stopwatch(observer),)
         self._opened: Connection | None = None
@@ -76,7 +80,9 @@ class MongoStore(MongoSchedules, Store):
         try:
             await requirements.check_server(connection, self._clock)
             await requirements.check_schema(connection)
-            await indexes.prepare(connection, retention=self._retention)
+            await indexes.prepare(
+                connection, retention=self._retention, audit_retention=self._audit_retention
+            )
         except BaseException:
             connection.client.close()
             raise
@@ -112,8 +118,8 @@ class MongoStore(MongoSchedules, Store):
     async def retry(self, id: str, execution_time: datetime) -> Instance:
         return await changes.retry(self._connection, id, execution_time)
 
-    async def counts(self, installed: Collection[str]) -> Counts:
-        return await listing.counts(self._connection, installed)
+    async def counts(self, installed: Collection[str], *, scope: Scope = EVERYTHING) -> Counts:
+        return await listing.counts(self._connection, installed, scope)
 
     # -- what time asks ----------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{room}"
         for room in (
+            "access",
             "admission",
             "attempts",
             "creating",

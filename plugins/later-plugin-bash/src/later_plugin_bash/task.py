@@ -35,6 +35,7 @@ class Bash(Task):
 
     name = "bash"
     description = "Runs a shell command; off until the setting bash_enabled allows it."
+    permission = "run-bash"
     parameters_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "properties": {

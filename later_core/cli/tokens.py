@@ -1,0 +1,163 @@
+"""``later tokens``: make, list and revoke what lets callers in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import click
+
+from later_core.cli.group import Top
+from later_core.cli.options import labels_option, server_options
+from later_core.cli.output import print_json, print_table
+from later_core.cli.session import converse
+from later_core.cli.times import relative
+from later_core.client.client import Client
+from later_core.client.records import created_token_record, token_record
+from later_core.model.duration import parse_duration
+from later_core.model.permission import Role
+from later_core.model.scope import Scope
+from later_core.model.token import NewToken, Token
+from later_core.ports.clock import SystemClock
+
+_COLUMNS = ("ID", "NAME", "ROLES", "PERMISSIONS", "EXPIRES", "STATUS", "MADE BY", "CONFINED TO")
+_NEVER = "never"
+
+
+@click.group()
+def tokens() -> None:
+    """Make, list and revoke tokens: what callers show to be let in."""
+
+
+def _lifetime(_: click.Context, __: click.Parameter, text: str) -> timedelta | None:
+    if text == _NEVER:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@tokens.command()
+@click.argument("name")
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice([role.value for role in Role]),
+    multiple=True,
+    required=True,
+    help="What its holder may do; may be repeated. Each has the permissions of the one before it.",
+)
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="PATTERN",
+    help="Confine it to tasks that match, as http-*; may be repeated: any of them.",
+)
+@labels_option(
+    help="Confine it to what has this label, as team=web-*; may be repeated: all of them."
+)
+@click.option(
+    "--permission",
+    "permissions",
+    multiple=True,
+    metavar="NAME",
+    help="A permission that a task needs for itself, as run-bash; may be repeated.",
+)
+@click.option(
+    "--expires-in",
+    "lifetime",
+    default="90d",
+    show_default=True,
+    callback=_lifetime,
+    metavar="DURATION",
+    help="How long it is valid: 12h, 30d, or never to end.",
+)
+@server_options
+@click.pass_obj
+def create(
+    top: Top,
+    name: str,
+    *,
+    roles: Sequence[str],
+    tasks: Sequence[str],
+    labels: dict[str, str],
+    permissions: Sequence[str],
+    lifetime: timedelta | None,
+    as_json: bool,
+) -> None:
+    """Make a token called NAME, and print its secret: the only sight of it.
+
+    NAME stands on everything its holder creates, and in the audit log.
+    """
+    new = NewToken(
+        name=name,
+        roles=tuple(dict.fromkeys(Role(role) for role in roles)),
+        tasks=tuple(tasks),
+        labels=labels,
+        permissions=tuple(permissions),
+    )
+    token, secret = converse(top, lambda client: client.create_token(new, lifetime=lifetime))
+    if as_json:
+        print_json(created_token_record(token, secret))
+        return
+    # The secret alone on stdout, so that it can be redirected into a file.
+    click.echo(f"token {token.id}, {_expiry(token, SystemClock().now())}; its secret:", err=True)
+    click.echo(secret)
+
+
+@tokens.command("list")
+@server_options
+@click.pass_obj
+def list_(top: Top, *, as_json: bool) -> None:
+    """List the tokens that are valid, and for a month those that no longer are."""
+    found = converse(top, _all)
+    if as_json:
+        for token in found:
+            print_json(token_record(token))
+        return
+    now = SystemClock().now()
+    print_table(_COLUMNS, [_row(token, now) for token in found], prose=True)
+
+
+@tokens.command()
+@click.argument("id")
+@server_options
+@click.pass_obj
+def revoke(top: Top, id: str, *, as_json: bool) -> None:
+    """Make the token ID worthless, on every node within about three seconds."""
+    token = converse(top, lambda client: client.revoke_token(id))
+    if as_json:
+        print_json(token_record(token))
+    else:
+        click.echo(f"{id}: revoked")
+
+
+async def _all(client: Client) -> list[Token]:
+    return [token async for token in client.tokens()]
+
+
+def _row(token: Token, now: datetime) -> Sequence[str]:
+    return (
+        token.id,
+        token.name,
+        ", ".join(token.roles),
+        ", ".join(token.permissions),
+        relative(token.expire_time, now) if token.expire_time else _NEVER,
+        _status(token, now),
+        token.principal,
+        str(Scope(tasks=token.tasks, labels=token.labels)),
+    )
+
+
+def _status(token: Token, now: datetime) -> str:
+    if token.revoke_time is not None:
+        return "revoked"
+    return "valid" if token.is_valid(now) else "expired"
+
+
+def _expiry(token: Token, now: datetime) -> str:
+    if token.expire_time is None:
+        return "valid until it is revoked"
+    return f"expires {relative(token.expire_time, now)}"

@@ -1,0 +1,103 @@
+"""From a JWT (RFC 7519, as OpenID Connect has it) to a principal. PyJWT does the cryptography."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from later_core.errors import Misconfigured, Unauthenticated
+from later_core.model.binding import Binding, bind
+from later_core.model.principal import Principal
+from later_core.ports.clock import Clock
+from later_core.rpc.auth.key_set import KeySet
+
+#: How far the clocks of issuer and server may differ, in seconds.
+_LEEWAY_SECONDS = 30
+_NAME_MAX_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a JWT must say, and what its claims mean."""
+
+    issuer: str
+    audience: str
+    algorithms: Sequence[str]
+    principal_claim: str
+    roles_claim: str
+    bindings: Sequence[Binding]
+
+
+class Jwts:
+    """Takes a JWT of the one issuer, for the one audience, signed with one of its keys by one of the
+    expected algorithms, and not expired. An expiry is required.
+    """
+
+    def __init__(self, *, keys: str, expected: Expected, clock: Clock) -> None:
+        """Raises Misconfigured: PyJWT is not installed, or the keys come from nowhere safe."""
+        try:
+            import jwt
+            import jwt.algorithms
+        except ImportError:
+            raise Misconfigured("auth=jwt needs PyJWT: pip install 'later-core[jwt]'") from None
+        if not jwt.algorithms.has_crypto:
+            raise Misconfigured("auth=jwt needs cryptography: pip install 'later-core[jwt]'")
+        self._jwt = jwt
+        self._keys = KeySet(keys, clock=clock)
+        self._expected = expected
+
+    async def authenticate(self, secret: str) -> Principal:
+        """Whose JWT this is.
+
+        Raises:
+            Unauthenticated: it does not hold, or gives its holder nothing here.
+        """
+        try:
+            header = self._jwt.get_unverified_header(secret)
+            key = await self._keys.key(header.get("kid"))
+            if key is None:
+                raise _refused("no key of this kid")
+            if key.algorithm is not None and key.algorithm != header.get("alg"):
+                raise _refused("not the algorithm of its key")
+            claims = self._jwt.decode(
+                secret,
+                key.public,
+                algorithms=list(self._expected.algorithms),
+                audience=self._expected.audience,
+                issuer=self._expected.issuer,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": ["exp", "iss", "aud"]},
+            )
+        except (self._jwt.PyJWTError, TypeError, ValueError) as error:
+            raise _refused(f"{type(error).__name__}: {error}") from None
+        return self._principal(claims)
+
+    def _principal(self, claims: Mapping[str, Any]) -> Principal:
+        name = _claim(claims, self._expected.principal_claim)
+        if not isinstance(name, str) or not name or len(name) > _NAME_MAX_LENGTH:
+            raise _refused(f"no claim {self._expected.principal_claim} that names anybody")
+        roles = _claim(claims, self._expected.roles_claim)
+        # Of OAuth's scope, words with blanks between them; of most others, a list.
+        words = roles.split() if isinstance(roles, str) else roles
+        called = (
+            [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+        )
+        principal = bind(name, called, self._expected.bindings)
+        if principal is None:
+            raise _refused(f"{name} has no role here")
+        return principal
+
+
+def _claim(claims: Mapping[str, Any], path: str) -> Any:
+    """A claim by its name; where there is none of the whole name, dots lead into objects."""
+    if path in claims:
+        return claims[path]
+    found: Any = claims
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def _refused(detail: str) -> Unauthenticated:
+    return Unauthenticated(f"jwt: {detail}", has_credentials=True)
