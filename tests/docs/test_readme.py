@@ -31,6 +31,7 @@ _SETUP = "tests/docs/test_readme.py::test_setup_lines_name_what_is_there"
 _DEMO = "tests/cli/test_serve.py::test_the_demo_ends_with_everything_as_promised"
 _PROGRAMS = "tests/benchmarks/test_programs.py"
 _BACKUP = "tests/cli/test_transfer.py::test_a_backup_brings_everything_back_and_twice_is_once"
+_ACCESS = "tests/e2e/test_access.py::test_from_the_first_token_to_the_log"
 #: Commands that are not run here, and the test that runs them or holds them true.
 COVERED = {
     "python3 -m venv .venv": _SETUP,
@@ -51,6 +52,11 @@ COVERED = {
     "OTEL_EXPORTER_OTLP_ENDPOINT=": "tests/e2e/test_telemetry.py"
     "::test_every_metric_of_the_table_arrives",
     "later doctor": "tests/cli/doctor/test_doctor.py::test_a_sound_deployment_is_told_so",
+    "export LATER_ADMIN_TOKEN=": _ACCESS,
+    "LATER_AUTH=token later serve": _ACCESS,
+    "LATER_TOKEN=$LATER_ADMIN_TOKEN later tokens create": _ACCESS,
+    "later tokens": "tests/cli/test_access.py::test_a_token_is_made_listed_and_revoked",
+    "later audit": _ACCESS,
     "later export": _BACKUP,
     "later import": _BACKUP,
 }
