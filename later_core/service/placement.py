@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 
 import uuid_utils
 
 from later_core.errors import InvalidRequest
 from later_core.model.instance import Instance, NewInstance
-from later_core.model.instant import LATEST, round_up, to_millis
+from later_core.model.instant import LATEST, round_up
+from later_core.service import fingerprints
 
 
 def place(request: NewInstance, *, now: datetime, principal: str = "") -> Instance:
@@ -32,7 +32,7 @@ def place(request: NewInstance, *, now: datetime, principal: str = "") -> Instan
         trace_parent=request.trace_parent,
         priority=request.priority,
         principal=principal,
-        fingerprint=fingerprint(request) if request.id else b"",
+        fingerprint=fingerprints.of_instance(request) if request.id else b"",
     )
 
 
@@ -50,31 +50,3 @@ def due_time(
     if due >= LATEST:
         raise InvalidRequest.of("delay", f"leads beyond {LATEST:%Y}; choose a shorter one")
     return due
-
-
-def fingerprint(request: NewInstance) -> bytes:
-    """Tells a repeated create from one of other content, whatever the moment of either.
-
-    A relative due time counts as it was asked, so that a create with a delay can be repeated.
-    """
-    if request.execution_time is not None:
-        due = f"at {to_millis(round_up(request.execution_time))}"
-    else:
-        due = f"in {request.delay or timedelta()!r}"
-    content: tuple[object, ...] = (
-        request.task,
-        due,
-        request.retry,
-        request.timeout,
-        request.start_deadline,
-        request.delivery,
-        sorted(request.labels.items()),
-    )
-    if request.concurrency is not None:
-        # Only then, so that creates from before there were limits can be repeated.
-        content = (*content, request.concurrency)
-    digest = hashlib.blake2b(repr(content).encode(), digest_size=16)
-    digest.update(request.parameters)
-    if request.priority:
-        digest.update(f" priority {request.priority}".encode())
-    return digest.digest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -22,7 +21,7 @@ from later_core.local.caller import caller
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.doorbell import Doorbell
 from later_core.model import planning
-from later_core.model.instance import Instance, NewInstance
+from later_core.model.instance import Instance
 from later_core.model.instant import from_millis
 from later_core.model.schedule import (
     Backfill,
@@ -35,18 +34,15 @@ from later_core.model.schedule import (
 from later_core.model.scope import Scope
 from later_core.ports.store import Store
 from later_core.ports.tasks import Tasks
+from later_core.service import fingerprints
 from later_core.service.authority import check_scope, check_start
 from later_core.service.changes import Changes
-from later_core.service.placement import fingerprint
 from later_core.service.schedule_runs import ScheduleRuns
 
 #: How many of the next times a schedule is shown with.
 _NEXT_TIMES = 5
 #: How often a change is tried again that planners or others were quicker than.
 _ROUNDS = 20
-
-#: Stands for the template where that is told apart by itself.
-_NO_TEMPLATE = NewInstance(task="")
 
 Change = Callable[[Schedule, datetime], Schedule]
 
@@ -97,7 +93,7 @@ class Schedules:
             update_time=now,
             is_paused=is_paused,
             pause_note=pause_note,
-            fingerprint=_fingerprint(spec, is_paused=is_paused),
+            fingerprint=fingerprints.of_schedule(spec, is_paused=is_paused),
             principal=caller().name,
         )
         stored = await self._store.insert_schedule(asked)
@@ -319,10 +315,3 @@ def _next_times(schedule: Schedule, now: datetime) -> Sequence[datetime]:
     return tuple(
         islice(planning.preview(schedule.spec, after, schedule.progress.runs), _NEXT_TIMES)
     )
-
-
-def _fingerprint(spec: ScheduleSpec, *, is_paused: bool) -> bytes:
-    """Tells a repeated create from one of other content."""
-    digest = hashlib.blake2b(fingerprint(spec.template), digest_size=16)
-    digest.update(repr((replace(spec, template=_NO_TEMPLATE), is_paused)).encode())
-    return digest.digest()

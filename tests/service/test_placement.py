@@ -12,7 +12,8 @@ from later_core.model.concurrency import Concurrency
 from later_core.model.instance import Delivery, NewInstance
 from later_core.model.instant import EPOCH, LATEST
 from later_core.model.retry import RetryPolicy
-from later_core.service.placement import due_time, fingerprint, place
+from later_core.service.fingerprints import of_instance
+from later_core.service.placement import due_time, place
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 123_456, tzinfo=UTC)
 ASKED = NewInstance(task="t", id="a", parameters=b"p", delay=timedelta(seconds=5))
@@ -73,10 +74,10 @@ def test_the_same_content_at_another_moment_has_the_same_fingerprint():
     ids="+".join,
 )
 def test_other_content_has_another_fingerprint(change):
-    assert fingerprint(replace(ASKED, **change)) != fingerprint(ASKED)
+    assert of_instance(replace(ASKED, **change)) != of_instance(ASKED)
 
 
 def test_the_order_of_labels_is_not_content():
     one = replace(ASKED, labels={"a": "1", "b": "2"})
     other = replace(ASKED, labels={"b": "2", "a": "1"})
-    assert fingerprint(one) == fingerprint(other)
+    assert of_instance(one) == of_instance(other)

@@ -12,7 +12,8 @@ from later_core.ports.clock import Clock
 from later_core.stores.mongo import cursor, database_time
 from later_core.stores.mongo.connection import Connection, Document, connect
 from later_core.stores.mongo.indexes import NEEDED, POST_IMAGES
-from later_core.stores.mongo.requirements import SCHEMA_VERSION, check_server
+from later_core.stores.mongo.migrations import SCHEMA_VERSION
+from later_core.stores.mongo.requirements import check_server
 
 #: A subscriber that was away for longer may have to read everything anew.
 _SHORT_HISTORY = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""What the server must be: a replica set, new enough, with a schema that this version knows."""
+"""What the server must be: a replica set, and new enough."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from later_core.errors import (
     DatabaseTooOld,
     Misconfigured,
     ReplicaSetNotInitiated,
-    SchemaTooNew,
     StandaloneServer,
 )
 from later_core.ports.clock import Clock
@@ -20,11 +19,6 @@ from later_core.stores.mongo.errors import code_of
 
 #: The first with a TTL index that is partial on ``$in``, and with post-images.
 _NEEDED = (6, 0)
-
-#: Of documents, indexes and collections together. Version 1 is the first.
-SCHEMA_VERSION = 1
-
-_SCHEMA_ID = "schema"
 
 #: How long members may say that their set is not initiated before they are believed, in seconds.
 _INITIATION_SECONDS = 10.0
@@ -89,23 +83,6 @@ async def _check_compatibility(connection: Connection) -> None:
     found = str(reply[parameter]["version"])
     if tuple(int(part) for part in found.split(".")[:2]) < _NEEDED:
         raise DatabaseTooOld(f"set to be compatible with {found}", _dotted(_NEEDED))
-
-
-async def check_schema(connection: Connection) -> None:
-    """Write the schema version into a new database; refuse a newer one than this version knows.
-
-    Raises:
-        SchemaTooNew, StoreUnavailable.
-
-    """
-    with connection.call():
-        await connection.meta.update_one(
-            {"_id": _SCHEMA_ID}, {"$setOnInsert": {"version": SCHEMA_VERSION}}, upsert=True
-        )
-        record = await connection.meta.find_one({"_id": _SCHEMA_ID})
-    found = int(record["version"]) if record else SCHEMA_VERSION
-    if found > SCHEMA_VERSION:
-        raise SchemaTooNew(found, SCHEMA_VERSION)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from later_core.stores.mongo import (
     indexes,
     inserts,
     listing,
+    migrations,
     nodes,
     permits,
     recovery,
@@ -79,10 +80,11 @@ class MongoStore(MongoSchedules, MongoAccess, Store):
         connection = connect(self._uri, self._database, listeners=self._listeners)
         try:
             await requirements.check_server(connection, self._clock)
-            await requirements.check_schema(connection)
+            await migrations.check_schema(connection)
             await indexes.prepare(
                 connection, retention=self._retention, audit_retention=self._audit_retention
             )
+            await migrations.migrate(connection)
         except BaseException:
             connection.client.close()
             raise
