@@ -28,6 +28,7 @@ _COMMANDS = {
     "stats": ("later_core.cli.inspect", "Show counts, lateness and load of a server."),
     "nodes": ("later_core.cli.nodes", "List the nodes that share the database."),
     "drain": ("later_core.cli.nodes", "Ask a node to leave its work to the others."),
+    "health": ("later_core.cli.health", "Say whether a server serves; for health checks."),
     "doctor": ("later_core.cli.doctor.commands", "Look at a deployment and say what to mend."),
     "tokens": ("later_core.cli.tokens", "Make, list and revoke what lets callers in."),
     "audit": ("later_core.cli.audit", "Show who asked for what, and what became of it."),
