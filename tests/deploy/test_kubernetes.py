@@ -1,0 +1,137 @@
+"""The manifests: valid for the versions of Kubernetes that are kept up, and true to the program.
+
+There is no cluster where these tests run: they are read, and never applied.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from later_core.cli import main
+from later_core.model.duration import parse_duration
+from later_core.settings.values import NAMES, env_name
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "deploy/kubernetes"
+KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))
+Manifest = dict[str, Any]
+VERSIONS = ("1.33", "1.34", "1.35")
+VARIABLES = {env_name(name) for name in NAMES}
+
+
+def read(name: str) -> list[Manifest]:
+    return list(yaml.safe_load_all((FOLDER / name).read_text(encoding="utf-8")))
+
+
+MANIFESTS = {
+    f"{name} {one['kind']}": one
+    for name in (*KUSTOMIZATION["resources"], "secrets.example.yaml")
+    for one in read(name)
+}
+BY_KIND = {one["kind"]: one for one in MANIFESTS.values() if one["kind"] != "Secret"}
+SECRETS = {one["metadata"]["name"]: one for one in read("secrets.example.yaml")}
+SETTINGS: dict[str, str] = BY_KIND["ConfigMap"]["data"]
+POD = BY_KIND["Deployment"]["spec"]["template"]["spec"]
+LABELS = BY_KIND["Deployment"]["spec"]["template"]["metadata"]["labels"]
+(CONTAINER,) = POD["containers"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("manifest", MANIFESTS.values(), ids=MANIFESTS)
+def test_it_holds_to_the_schema_of_its_kind(manifest: Manifest, version: str):
+    kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_a_fault_would_be_found():
+    wrong = {**BY_KIND["Service"], "spec": {"ports": [{"prt": 9081}]}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, VERSIONS[-1], strict=True)
+
+
+def test_every_file_is_in_the_kustomization_but_the_secrets():
+    there = {path.name for path in FOLDER.glob("*.yaml")}
+    assert there == {*KUSTOMIZATION["resources"], "kustomization.yaml", "secrets.example.yaml"}
+
+
+def test_whatever_selects_pods_selects_those_of_the_deployment():
+    selectors = [
+        BY_KIND["Deployment"]["spec"]["selector"]["matchLabels"],
+        BY_KIND["Service"]["spec"]["selector"],
+        BY_KIND["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        BY_KIND["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
+        *(each["labelSelector"]["matchLabels"] for each in POD["topologySpreadConstraints"]),
+    ]
+    assert all(selector and selector.items() <= LABELS.items() for selector in selectors)
+
+
+def test_every_variable_is_a_setting():
+    assert set(SETTINGS) | set(SECRETS["later-mongodb"]["stringData"]) <= VARIABLES
+
+
+def test_kubernetes_adds_no_variables_that_look_like_settings():
+    assert POD["enableServiceLinks"] is False
+
+
+def test_what_is_mounted_and_read_is_there():
+    from_sources = [next(iter(source.values()))["name"] for source in CONTAINER["envFrom"]]
+    assert from_sources == [BY_KIND["ConfigMap"]["metadata"]["name"], "later-mongodb"]
+    (tls,) = (volume["secret"] for volume in POD["volumes"] if "secret" in volume)
+    files = SECRETS[tls["secretName"]]["stringData"]
+    (place,) = (m["mountPath"] for m in CONTAINER["volumeMounts"] if m["name"] == "tls")
+    read = [value for value in SETTINGS.values() if value.startswith(place)]
+    assert {path.removeprefix(f"{place}/") for path in read} == set(files)
+    assert POD["serviceAccountName"] == BY_KIND["ServiceAccount"]["metadata"]["name"]
+
+
+def test_a_pod_is_not_killed_before_its_grace_is_over():
+    pause = timedelta(seconds=int(CONTAINER["lifecycle"]["preStop"]["exec"]["command"][1]))
+    whole = timedelta(seconds=POD["terminationGracePeriodSeconds"])
+    assert whole >= pause + parse_duration(SETTINGS["LATER_GRACE"]) + timedelta(seconds=10)
+
+
+def test_the_probes_ask_by_a_command_that_is_there(capfd: pytest.CaptureFixture[str]):
+    for probe in ("startupProbe", "readinessProbe"):
+        later, *words = CONTAINER[probe]["exec"]["command"]
+        assert later == "later"
+        assert main([*words, "--help"]) == 0
+    assert main([*CONTAINER["args"], "--help"]) == 0
+    assert "Usage: later" in capfd.readouterr().out
+
+
+def test_the_name_that_the_probes_expect_is_that_of_the_service():
+    service, namespace = BY_KIND["Service"]["metadata"]["name"], KUSTOMIZATION["namespace"]
+    assert SETTINGS["LATER_TLS_SERVER_NAME"] == f"{service}.{namespace}.svc"
+
+
+def test_the_port_is_the_same_everywhere():
+    (port,) = CONTAINER["ports"]
+    for address in (SETTINGS["LATER_LISTEN"], SETTINGS["LATER_ADDRESS"]):
+        assert address.endswith(f":{port['containerPort']}")
+    assert BY_KIND["Service"]["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert CONTAINER["livenessProbe"]["tcpSocket"]["port"] == port["name"]
+    (ingress,) = BY_KIND["NetworkPolicy"]["spec"]["ingress"]
+    assert [each["port"] for each in ingress["ports"]] == [port["name"]]
+
+
+def test_the_pod_may_do_little():
+    """What the namespace enforces, the standard "restricted", and a root that cannot be written."""
+    assert POD["securityContext"]["runAsNonRoot"] is True
+    assert POD["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert POD["automountServiceAccountToken"] is False
+    assert CONTAINER["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_the_user_is_that_of_the_image():
+    user = POD["securityContext"]["runAsUser"]
+    dockerfile = (ROOT / "deploy/docker/Dockerfile").read_text(encoding="utf-8")
+    assert f"USER {user}:{POD['securityContext']['runAsGroup']}\n" in dockerfile
