@@ -9,6 +9,7 @@ from contextlib import suppress
 from later_core.client.channel import roots_of
 from later_core.client.errors import TlsFailed
 from later_core.errors import CertificateUnusable
+from later_core.model.address import servers
 from later_core.model.tls import ClientTls
 
 #: Longer than a server needs that is there at all.
@@ -20,7 +21,17 @@ _OTHER_NAME = (62, 64)
 
 
 async def diagnose(address: str, tls: ClientTls | None) -> TlsFailed | None:
-    """Knock at the address once more, and tell what is wrong with TLS; None: nothing is."""
+    """Knock at the address once more, and tell what is wrong with TLS; None: nothing is.
+
+    Of several servers the first one with a fault is told of.
+    """
+    for server in servers(address):
+        if (found := await _diagnose_one(server, tls)) is not None:
+            return found
+    return None
+
+
+async def _diagnose_one(address: str, tls: ClientTls | None) -> TlsFailed | None:
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     try:

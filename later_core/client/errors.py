@@ -17,8 +17,9 @@ class RpcError(Exception):
     """A call that failed. ``str(error)`` is one line for people.
 
     ``code`` is the name of the gRPC status (``NOT_FOUND``). ``reason`` is the stable word of the
-    server's error (``INSTANCE_NOT_FOUND``), ``SERVER_UNREACHABLE`` where no server answered, else
-    empty. ``violations`` name the wrong fields of a request; ``metadata`` is the error's data.
+    server's error (``INSTANCE_NOT_FOUND``), ``SERVER_UNREACHABLE`` where no server answered,
+    ``SERVERS_NOT_SERVING`` where several did and none is healthy, else empty. ``violations`` name the
+    wrong fields of a request; ``metadata`` is the error's data.
     """
 
     def __init__(
@@ -51,11 +52,14 @@ class TlsFailed(RpcError):
 
 
 SERVER_UNREACHABLE = "SERVER_UNREACHABLE"
+SERVERS_NOT_SERVING = "SERVERS_NOT_SERVING"
 NO_ANSWER_IN_TIME = "NO_ANSWER_IN_TIME"
 CONNECTION_AGED = "CONNECTION_AGED"
 
 #: What gRPC says where the server closes a connection for its age (LATER_CONNECTION_AGE).
 _AGED = "max connection age"
+#: What gRPC says where every server of a shared address is there and does not serve.
+_UNHEALTHY = "backend unhealthy"
 
 
 def from_status(status: status_pb2.Status) -> RpcError:
@@ -95,6 +99,13 @@ def from_call(error: grpc.aio.AioRpcError, *, address: str) -> RpcError:
             code.name,
             f"the server at {address} asks its clients to connect anew now and then",
             reason=CONNECTION_AGED,
+            metadata={"address": address},
+        )
+    if code is grpc.StatusCode.UNAVAILABLE and message.endswith(_UNHEALTHY):
+        return RpcError(
+            code.name,
+            f"of the servers at {address} none serves now: ask later doctor, or one of them alone",
+            reason=SERVERS_NOT_SERVING,
             metadata={"address": address},
         )
     if code is grpc.StatusCode.UNAVAILABLE:

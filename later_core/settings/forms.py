@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from later_core.model.address import ALL_OF_A_NAME, one_family, servers
 from later_core.model.duration import parse_duration
 from later_core.model.rate import RateLimit, parse_rates
 from later_core.model.tls import is_pem
@@ -28,6 +29,18 @@ def _host_and_port(value: str) -> str:
         raise ValueError(f"{value!r} is not host:port; write 127.0.0.1:9081 or [::]:9081")
     if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise ValueError(f"{port!r} is not a port; it goes from 0 to 65535")
+    return value
+
+
+def _servers(value: str) -> str:
+    each = servers(value)
+    for one in each:
+        _host_and_port(one)
+    if len(each) > 1 and one_family(each) is None:
+        raise ValueError(
+            f"{value!r} mixes what cannot be shared out: several addresses are all IPv4 or all IPv6;"
+            f" for names, list the servers in one DNS name and write {ALL_OF_A_NAME}name:port"
+        )
     return value
 
 
@@ -60,6 +73,8 @@ def _rates(value: object) -> object:
 RateLimits = Annotated[Mapping[str, RateLimit | None], BeforeValidator(_rates)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
+#: Of one server or of several that share one database, for who talks to them.
+Servers = Annotated[str, AfterValidator(_servers)]
 Directory = Annotated[Path, AfterValidator(Path.expanduser)]
 #: The path of a PEM file, or the PEM text itself.
 Pem = Annotated[str, AfterValidator(_pem)]

@@ -25,6 +25,7 @@ from later_core.settings.forms import (
     MongodbUri,
     Pem,
     RateLimits,
+    Servers,
 )
 
 PREFIX = "LATER_"
@@ -59,9 +60,10 @@ class Settings(AccessSettings):
         "127.0.0.1:9081",
         description="Where the server listens, host:port; port 0 takes a free one.",
     )
-    address: Address = Field(
+    address: Servers = Field(
         "127.0.0.1:9081",
-        description="The server that the client and the commands talk to, host:port.",
+        description="The server that the client and the commands talk to, host:port; several IP addresses"
+        " with commas between, or dns:name:port, are talked to in turn.",
     )
     tls_cert: Pem | None = Field(
         None,
@@ -240,6 +242,12 @@ class Settings(AccessSettings):
                 "together",
                 "clients can show certificates only where the server has one; set tls_cert and tls_key",
                 {"blamed": "tls_client_ca"},
+            )
+        if "," in self.address and self.client_tls and not self.tls_server_name:
+            raise PydanticCustomError(
+                "together",
+                "over TLS, several addresses need tls_server_name: the name that all certificates have",
+                {"blamed": "address"},
             )
         return self
 

@@ -34,6 +34,9 @@ def test_the_defaults_are_those_that_the_design_names(tmp_path: Path) -> None:
         ("listen", "127.0.0.1:70000"),
         ("listen", "::1:9081"),
         ("address", "http://127.0.0.1:9081"),
+        ("address", "127.0.0.1:9081,"),
+        ("address", "a.example:9081,b.example:9081"),
+        ("listen", "127.0.0.1:9081,127.0.0.1:9082"),
         ("mongodb_uri", "postgres://db"),
         ("database", ""),
         ("database", "admin"),
@@ -59,6 +62,20 @@ def test_a_value_out_of_bounds_is_refused_by_name(name: str, value: str) -> None
     with pytest.raises(SettingInvalid, match=f"setting {flag}: ") as caught:
         load({name: value})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.1:9081,10.0.0.2:9081", "[::1]:1,[::1]:2", "dns:later.example:9081"]
+)
+def test_the_client_may_be_given_several_servers(address: str) -> None:
+    assert load({"address": address}).address == address
+
+
+def test_over_tls_several_servers_need_one_name() -> None:
+    given = {"address": "10.0.0.1:1,10.0.0.2:1", "tls": "true"}
+    with pytest.raises(SettingInvalid, match=r"--address: .*tls_server_name"):
+        load(given)
+    assert load({**given, "tls_server_name": "later.example"}).client_tls is not None
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:9081", "localhost:65535"])
