@@ -34,7 +34,7 @@ from later_core.model.instant import EPOCH
 from later_core.model.node import NodeStatus
 from later_core.settings import load
 from later_core.stores.memory import MemoryStore
-from later_core.telemetry import configure_logging
+from later_core.telemetry.logs import configure_logging
 from later_core.testing.builders import a_node
 from later_core.testing.clock import FakeClock
 from later_core.testing.simulation import loop

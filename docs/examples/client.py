@@ -1,17 +1,15 @@
 """Create an instance, and follow it to its end."""
 
 import asyncio
-import os
 from contextlib import aclosing
 from datetime import timedelta
 
-from later_core.client import Client, follow
+from later_core.client import Client
 from later_core.model.instance import NewInstance
 from later_core.model.query import Filter
 
 
 async def main() -> None:
-    address = os.environ.get("LATER_ADDRESS", "127.0.0.1:9081")
     request = NewInstance(
         task="echo",
         parameters=b'{"message": "good morning"}',
@@ -19,8 +17,8 @@ async def main() -> None:
         labels={"order": "7"},
     )
     async with (
-        Client(address) as client,
-        aclosing(follow(client, Filter(labels={"order": "7"}))) as batches,
+        Client.from_environment() as client,
+        aclosing(client.watch(Filter(labels={"order": "7"}))) as batches,
     ):
         # The first batch says that the watch has begun: nothing created from here on is missed.
         await anext(batches)

@@ -13,7 +13,6 @@ from later_core.cli.instances import show_instance
 from later_core.cli.options import due, due_options, server_options
 from later_core.cli.session import converse
 from later_core.cli.template import template, template_options
-from later_core.cli.waiting import wait_for_end
 from later_core.client.client import Client
 from later_core.model.instance import Instance, NewInstance
 from later_core.model.state import State
@@ -35,7 +34,7 @@ def create(top: Top, /, *, wait: bool, as_json: bool, **words: Any) -> None:
 
     async def talk(client: Client) -> Instance:
         instance = await client.create(request)
-        return await wait_for_end(client, instance) if wait else instance
+        return await client.wait(instance.id) if wait else instance
 
     instance = converse(top, talk)
     show_instance(instance, as_json=as_json)

@@ -19,11 +19,10 @@ from later_core.cli.options import Number, WholeNumber
 from later_core.cli.session import ending_signals, run
 from later_core.client.client import Client
 from later_core.client.errors import RpcError
-from later_core.client.following import follow
 from later_core.model.instance import NewInstance
 from later_core.ports.clock import SystemClock
 from later_core.settings import Settings
-from later_core.telemetry import configure_logging
+from later_core.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
     from later_core.catalog import Catalog
@@ -120,7 +119,7 @@ async def _demonstrate(
 async def _run_instances(client: Client, board: Board, *, count: int, seconds: float) -> None:
     requests = _requests(count, seconds)
     with board:
-        async with aclosing(follow(client)) as batches, asyncio.TaskGroup() as group:
+        async with aclosing(client.watch()) as batches, asyncio.TaskGroup() as group:
             # The first batch says that the watch has begun: nothing created from here is missed.
             await anext(batches)
             await _create(client, requests)

@@ -113,7 +113,7 @@ class LazyGroup(click.Group):
         if not self._is_extended:
             self._is_extended = True
             from later_core.catalog import Catalog
-            from later_core.telemetry import configure_logging
+            from later_core.telemetry.logs import configure_logging
 
             # A warning about a plugin must not stand in what a command answers on stdout.
             configure_logging(verbose=0, format="auto", stream=sys.stderr)

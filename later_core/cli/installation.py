@@ -11,7 +11,7 @@ import click
 
 from later_core.catalog import Catalog
 from later_core.settings import NAMES, Settings, load
-from later_core.telemetry import configure_logging
+from later_core.telemetry.logs import configure_logging
 
 set_option = click.option(
     "--set", "assigned", metavar="NAME=VALUE", multiple=True, help="A setting of a plugin."

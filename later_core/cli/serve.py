@@ -22,7 +22,7 @@ from later_core.settings import (
     assignments,
     flag_name,
 )
-from later_core.telemetry import configure_logging
+from later_core.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence

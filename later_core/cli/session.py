@@ -25,15 +25,9 @@ def converse(top: Top, talk: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
     from later_core.settings import load
 
     settings = load(top.flags)
-    token = settings.client_token()
 
     async def whole() -> _T:
-        async with Client(
-            settings.address,
-            tls=settings.client_tls,
-            token=token,
-            insecure=settings.insecure,
-        ) as client:
+        async with Client.from_settings(settings) as client:
             return await talk(client)
 
     return run(whole())

@@ -15,7 +15,6 @@ from later_core.cli.session import converse
 from later_core.cli.times import spell
 from later_core.client.client import Client
 from later_core.client.errors import RpcError
-from later_core.client.following import follow
 from later_core.client.records import event_records
 from later_core.model.event import EventBatch
 
@@ -42,8 +41,7 @@ def watch(top: Top, /, *, as_json: bool, **words: Any) -> None:
 
     async def talk(client: Client) -> None:
         left = words["limit"]
-        batches = follow(
-            client,
+        batches = client.watch(
             filter,
             resume_token=words["resume_token"],
             include_existing=words["include_existing"],

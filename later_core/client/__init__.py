@@ -1,8 +1,7 @@
-"""The Python client: ``Client`` speaks to a server, ``follow`` is a watch that comes back by itself."""
+"""The Python client: ``Client`` speaks to a server, or to several that share a database."""
 
 from later_core.client.client import Client
 from later_core.client.errors import RpcError
-from later_core.client.following import follow
 from later_core.client.tasks import TaskInfo, TaskList
 
-__all__ = ["Client", "RpcError", "TaskInfo", "TaskList", "follow"]
+__all__ = ["Client", "RpcError", "TaskInfo", "TaskList"]

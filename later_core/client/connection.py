@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 
@@ -17,6 +17,9 @@ from later_core.model.address import is_private
 from later_core.model.tls import ClientTls
 from later_core.telemetry.propagation import outgoing
 
+if TYPE_CHECKING:
+    from later_core.settings import Settings
+
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
@@ -24,9 +27,11 @@ _Response = TypeVar("_Response")
 class Connection:
     """An async context manager: the channel to a server, open inside.
 
-    Without ``tls`` nothing is encrypted. Entering raises ``CertificateUnusable`` for a certificate
-    or key that cannot be read or used. Every call carries the ``token``, which is not sent unencrypted
-    to another machine (``TokenUnprotected``), unless ``insecure`` says that this is meant.
+    ``address`` is ``host:port``; several IP addresses with commas between, or ``dns:name:port``, are
+    servers of one database, which are called in turn. Without ``tls`` nothing is encrypted. Entering
+    raises ``CertificateUnusable`` for a certificate or key that cannot be read or used. Every call
+    carries the ``token``, which is not sent unencrypted to another machine (``TokenUnprotected``),
+    unless ``insecure`` says that this is meant.
     """
 
     def __init__(
@@ -44,6 +49,34 @@ class Connection:
         self._insecure = insecure
         self._deadline = deadline.total_seconds()
         self._channel: grpc.aio.Channel | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """As the settings say, which ``later_core.settings.load`` has read.
+
+        Raises:
+            SettingInvalid: the file of the token cannot be read, or holds none.
+
+        """
+        return cls(
+            settings.address,
+            tls=settings.client_tls,
+            token=settings.client_token(),
+            insecure=settings.insecure,
+        )
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """As ``LATER_ADDRESS``, ``LATER_TLS…``, ``LATER_TOKEN`` and the file of settings say, like the command ``later``.
+
+        Raises:
+            SettingInvalid.
+
+        """
+        # What the file and its checks need is not loaded for who gives an address.
+        from later_core.settings import load
+
+        return cls.from_settings(load())
 
     async def __aenter__(self) -> Self:
         if self._token and not (self._tls or self._insecure or is_private(self.address)):

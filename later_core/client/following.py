@@ -1,57 +1,52 @@
-"""A watch that comes back by itself."""
+"""A watch that comes back by itself, and an instance followed to its end."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import timedelta
+from typing import Protocol
 
-from later_core.client.client import EVERYTHING, Client
 from later_core.client.errors import RpcError
-from later_core.model.event import EventBatch
-from later_core.model.query import Filter
-from later_core.ports.clock import Clock, SystemClock
+from later_core.model.event import EventBatch, EventType
+from later_core.model.instance import Instance
+from later_core.ports.clock import Clock
 
 _FIRST_PAUSE = timedelta(milliseconds=500)
 _LONGEST_PAUSE = timedelta(seconds=30)
 _PASSING = frozenset({"SUBSCRIBER_TOO_SLOW", "TOO_MANY_WATCHES"})
 
 
+class Begin(Protocol):
+    """Opens one stream behind a token, or ``anew``: with what exists in front."""
+
+    def __call__(self, token: str | None, *, anew: bool) -> AsyncGenerator[EventBatch]: ...
+
+
 async def follow(
-    client: Client,
-    filter: Filter = EVERYTHING,
+    begin: Begin,
     *,
-    resume_token: str | None = None,
-    include_existing: bool = False,
-    on_break: Callable[[RpcError, timedelta], None] = lambda error, pause: None,
-    clock: Clock | None = None,
+    resume_token: str | None,
+    include_existing: bool,
+    on_break: Callable[[RpcError, timedelta], None],
+    clock: Clock,
 ) -> AsyncGenerator[EventBatch]:
-    """As ``Client.watch``, and again with the last token when the stream breaks.
-
-    What breaks a stream and is mended by coming back: the server or its database away, this
-    subscriber too slow, or too many of them. ``on_break`` is told why and how long the pause is;
-    pauses double up to half a minute, until something arrives. A stream that broke while what
-    exists was still being sent begins anew, and its EXISTING events come again.
-
-    Raises:
-        RpcError: the very first connection failed, or coming back cannot help.
-
-    """
-    clock = clock or SystemClock()
+    """What ``Client.watch`` promises, of streams that end."""
     token = resume_token
     pause = _FIRST_PAUSE
     was_heard = False
     while True:
-        begins_anew = include_existing and not token
+        broken = RpcError("UNAVAILABLE", "the server ended the stream")
         try:
-            async with aclosing(
-                client.watch(filter, resume_token=token, include_existing=begins_anew)
-            ) as batches:
+            async with aclosing(begin(token, anew=include_existing and not token)) as batches:
                 async for batch in batches:
                     was_heard, pause = True, _FIRST_PAUSE
                     token = batch.position or token
                     yield batch
-            broken = RpcError("UNAVAILABLE", "the server ended the stream")
+                    if include_existing and _is_lost(batch):
+                        token = None
+                        broken = RpcError("DATA_LOSS", "the history in between is lost")
+                        break
         except RpcError as error:
             if not was_heard or not _passes(error):
                 raise
@@ -64,3 +59,36 @@ async def follow(
 
 def _passes(error: RpcError) -> bool:
     return error.code == "UNAVAILABLE" or error.reason in _PASSING
+
+
+def _is_lost(batch: EventBatch) -> bool:
+    return any(event.type is EventType.RESYNC for event in batch.events)
+
+
+async def until_ended(
+    id: str,
+    batches: AsyncGenerator[EventBatch],
+    *,
+    read: Callable[[str], Awaitable[Instance]],
+) -> Instance:
+    """The instance once it has ended, as a watch tells it that does not end by itself."""
+    must_read = True
+    async with aclosing(batches):
+        async for batch in batches:
+            must_read |= _is_lost(batch)
+            for event in batch.events:
+                instance = event.instance
+                if instance and instance.id == id and instance.state.is_final:
+                    return instance
+            if must_read:
+                # Only after the watch has begun: what ended before it is read, the rest is heard.
+                try:
+                    instance = await read(id)
+                except RpcError as error:
+                    if not _passes(error):
+                        raise
+                    continue  # the next batch comes when the server is back
+                if instance.state.is_final:
+                    return instance
+                must_read = False
+    raise AssertionError("a watch does not end by itself")

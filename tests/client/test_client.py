@@ -63,7 +63,7 @@ async def test_many_are_created_in_as_many_calls_as_it_takes_and_answered_in_ord
 ):
     requests = [far(f"n-{number}") for number in range(1003)]
     requests[1001] = replace(requests[1001], task="ecko")
-    answers = await client.create_many(requests)
+    answers = await client.create_batch(requests)
     assert len(answers) == len(requests)
     failed = answers[1001]
     assert isinstance(failed, RpcError)
@@ -74,7 +74,7 @@ async def test_many_are_created_in_as_many_calls_as_it_takes_and_answered_in_ord
 
 
 async def test_many_large_ones_fit_the_bounds_of_a_message(client: Client, far):
-    answers = await client.create_many([far(parameters=b"x" * 1024 * 1024) for _ in range(7)])
+    answers = await client.create_batch([far(parameters=b"x" * 1024 * 1024) for _ in range(7)])
     assert all(isinstance(answer, Instance) for answer in answers)
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from later_core.client.client import Client
 from later_core.client.errors import CONNECTION_AGED, SERVER_UNREACHABLE, RpcError, TlsFailed
-from later_core.client.following import follow
 from later_core.errors import CertificateUnusable
 from later_core.model.tls import ClientTls, ServerTls
 from later_core.rpc.transport import Transport
@@ -197,7 +196,7 @@ async def test_a_watch_outlives_the_age_of_its_connection(serving, far):
         Client(address) as client,
     ):
         created, seen = set(), []
-        batches = follow(client, on_break=lambda error, pause: breaks.append(error))
+        batches = client.watch(on_break=lambda error, pause: breaks.append(error))
         async for batch in batches:
             seen += [event.instance.id for event in batch.events]
             if "2" in seen:

@@ -199,7 +199,7 @@ class Ledger:
 
     async def create(self, client: Client, requests: Collection[NewInstance]) -> list[Instance]:
         """Create them all; every one must be acknowledged."""
-        answers = await client.create_many(list(requests))
+        answers = await client.create_batch(list(requests))
         instances = [answer for answer in answers if isinstance(answer, Instance)]
         assert len(instances) == len(requests), answers
         return instances

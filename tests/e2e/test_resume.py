@@ -21,7 +21,7 @@ Seen = list[tuple[str, int, State]]
 
 async def listen(client: Client, token: str | None, seen: Seen, enough: Callable[[], bool]) -> str:
     """Note what is told until it is enough, then hang up; answers the last token."""
-    async with asyncio.timeout(60), aclosing(client.watch(resume_token=token)) as batches:
+    async with asyncio.timeout(60), aclosing(client.watch_once(resume_token=token)) as batches:
         async for batch in batches:
             token = batch.position
             for event in batch.events:

@@ -225,7 +225,7 @@ async def test_a_server_that_does_not_trace_hands_the_trace_on(
     async with Client(server.address) as client:
         with tracer.start_as_current_span("order") as order:
             created = await client.create(NewInstance(task="echo"))
-            (batched,) = await client.create_many([NewInstance(task="echo")])
+            (batched,) = await client.create_batch([NewInstance(task="echo")])
         context = order.get_span_context()
         expected = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
         assert created.trace_parent == expected

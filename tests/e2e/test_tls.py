@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from later_core.client.client import Client
-from later_core.client.following import follow
 from later_core.model.instance import NewInstance
 from later_core.model.tls import ClientTls
 from later_core.ports.clock import SystemClock
@@ -94,7 +93,7 @@ async def test_a_renewal_without_a_restart(encrypted: Any, authority: Any, paper
     tls = ClientTls(ca=authority.roots)
     breaks: list[Exception] = []
     async with Client(encrypted.address, tls=tls) as old, asyncio.timeout(60):
-        batches = follow(old, on_break=lambda error, _: breaks.append(error))
+        batches = old.watch(on_break=lambda error, _: breaks.append(error))
         async with aclosing(batches):
             await anext(batches)
             assert await shown_by(encrypted.address) == before

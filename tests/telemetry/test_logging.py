@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from later_core.telemetry import configure_logging
+from later_core.telemetry.logs import configure_logging
 
 
 class Terminal(io.StringIO):

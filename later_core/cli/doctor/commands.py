@@ -27,7 +27,7 @@ from later_core.model.query import Filter
 from later_core.model.state import State
 from later_core.ports.clock import SystemClock
 from later_core.settings import Settings, load
-from later_core.telemetry import configure_logging
+from later_core.telemetry.logs import configure_logging
 
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 #: Tasks that a filter may name.

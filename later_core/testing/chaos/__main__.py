@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from later_core.ports.clock import SystemClock
-from later_core.telemetry import configure_logging
+from later_core.telemetry.logs import configure_logging
 from later_core.testing.chaos.run import Plan, Report, chaos
 
 _SHOWN = 20

@@ -132,7 +132,9 @@ class Load:
         while left:
             try:
                 client = self._client()
-                answers = await client.create_many(left) if many else [await client.create(left[0])]
+                answers = (
+                    await client.create_batch(left) if many else [await client.create(left[0])]
+                )
             except RpcError as error:
                 self._note_unanswered("create", error)
                 await CLOCK.sleep(_PAUSE_SECONDS)

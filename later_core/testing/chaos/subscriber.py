@@ -24,7 +24,7 @@ async def subscribe(seen: Seen, addresses: Sequence[str], begun: asyncio.Event) 
     while True:
         async with Client(addresses[turn % len(addresses)]) as client:
             try:
-                async with aclosing(client.watch(resume_token=token)) as batches:
+                async with aclosing(client.watch_once(resume_token=token)) as batches:
                     async for batch in batches:
                         for event in batch.events:
                             seen.take(event)
