@@ -10,7 +10,6 @@ from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from later_core.errors import FieldViolation
-from later_core.rpc.errors import STATUS_DETAILS_KEY
 
 
 class RpcError(Exception):
@@ -56,6 +55,8 @@ SERVERS_NOT_SERVING = "SERVERS_NOT_SERVING"
 NO_ANSWER_IN_TIME = "NO_ANSWER_IN_TIME"
 CONNECTION_AGED = "CONNECTION_AGED"
 
+#: Where gRPC puts a google.rpc.Status.
+_STATUS_DETAILS = "grpc-status-details-bin"
 #: What gRPC says where the server closes a connection for its age (LATER_CONNECTION_AGE).
 _AGED = "max connection age"
 #: What gRPC says where every server of a shared address is there and does not serve.
@@ -131,7 +132,7 @@ def from_call(error: grpc.aio.AioRpcError, *, address: str) -> RpcError:
 
 def _status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
     metadata = dict(cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ()))
-    details = metadata.get(STATUS_DETAILS_KEY)
+    details = metadata.get(_STATUS_DETAILS)
     if not isinstance(details, bytes):
         return None
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
 from google.protobuf.struct_pb2 import Struct
 
 from later_core.model.node import ListedNode, Node, NodeStatus
@@ -17,8 +16,6 @@ from later_core.rpc import json_text
 from later_core.rpc.convert import FROM_STATE, TO_STATE
 from later_core.rpc.times import exact_duration, from_timestamp, to_duration, to_timestamp
 from later_core.rpc.v1 import later_pb2 as pb
-
-log = structlog.get_logger(__name__)
 
 
 def to_task(installed: InstalledTask) -> pb.Task:
@@ -52,6 +49,9 @@ def _schema(task: str, schema: Mapping[str, Any] | None) -> Struct | None:
     try:
         return json_text.to_struct(schema)
     except (TypeError, ValueError) as error:
+        import structlog  # of the server; a client imports this too
+
+        log = structlog.get_logger(__name__)
         log.warning("parameters schema is not json", task=task, error=str(error))
         return None
 
