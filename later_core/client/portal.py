@@ -1,0 +1,123 @@
+"""From threads into an event loop and back: what the client for programs without asyncio stands on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Generator, Iterable
+from concurrent.futures import CancelledError
+from itertools import islice
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+#: So many items are taken from an iterable at a time: it runs in a thread of its own meanwhile.
+_TAKEN_AT_ONCE = 100
+
+
+class PortalClosed(RuntimeError):
+    """The client was closed, or was never opened."""
+
+    def __init__(self) -> None:
+        super().__init__("the client is not open: use it inside its with block")
+
+
+class Portal:
+    """A thread with an event loop, which any other thread may let work. Opened once, closed once.
+
+    Closing cancels what is under way: the threads that wait for it get ``PortalClosed``.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Return once the loop runs."""
+        if self._thread is not None:
+            raise RuntimeError("a client is opened once; make another one")
+        runs = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=[runs], name="later-client", daemon=True
+        )
+        self._thread.start()
+        runs.wait()
+
+    def close(self) -> None:
+        """Return once the thread has ended."""
+        loop, self._loop = self._loop, None
+        if loop is not None and self._thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join()
+
+    def _run(self, runs: threading.Event) -> None:
+        # The runner cancels what is left, and closes the generators that nobody has closed.
+        with asyncio.Runner() as runner:
+            self._loop = loop = runner.get_loop()
+            loop.call_soon(runs.set)
+            loop.run_forever()
+
+    def call(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """What the coroutine answers; when the waiting is interrupted (Ctrl-C) it is cancelled.
+
+        Raises:
+            PortalClosed: also when it was closed meanwhile.
+
+        """
+        loop = self._loop
+        if loop is None:
+            work.close()
+            raise PortalClosed
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("a callback of the client cannot wait for the client")
+        future = asyncio.run_coroutine_threadsafe(work, loop)
+        try:
+            return future.result()
+        except CancelledError:
+            raise PortalClosed from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def iterate(self, source: AsyncGenerator[_T]) -> Generator[_T]:
+        """The items as they come. One that is left early is closed when it is no longer referred to."""
+        try:
+            while True:
+                try:
+                    item = self.call(_next(source))
+                except StopAsyncIteration:
+                    return
+                yield item
+        finally:
+            self._leave(source)
+
+    def _leave(self, source: AsyncGenerator[_T]) -> None:
+        loop = self._loop
+        if loop is None:
+            return  # closing the loop has closed it
+        if threading.current_thread() is self._thread:
+            # A garbage collection that ran here must not wait for the loop which it holds up.
+            asyncio.run_coroutine_threadsafe(_close(source), loop)
+            return
+        self.call(_close(source))
+
+
+async def _next(source: AsyncGenerator[_T]) -> _T:
+    return await anext(source)
+
+
+async def _close(source: AsyncGenerator[Any]) -> None:
+    await source.aclose()
+
+
+async def feed(items: Iterable[_T] | AsyncIterable[_T]) -> AsyncGenerator[_T]:
+    """The items, taken in another thread, where an iterable may wait and may itself use the client."""
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+        return
+    iterator = iter(items)
+    while some := await asyncio.to_thread(lambda: list(islice(iterator, _TAKEN_AT_ONCE))):
+        for item in some:
+            yield item
