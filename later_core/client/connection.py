@@ -67,7 +67,7 @@ class Connection:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """As ``LATER_ADDRESS``, ``LATER_TLS…``, ``LATER_TOKEN`` and the file of settings say, like the command ``later``.
+        """As the command ``later``: by ``LATER_ADDRESS``, ``LATER_TLS…``, ``LATER_TOKEN``, and the file.
 
         Raises:
             SettingInvalid.
