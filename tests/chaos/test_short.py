@@ -38,6 +38,5 @@ async def test_the_promises_hold_through_every_fault(tmp_path: Path) -> None:
     wrong = {round(noted.wrong_ns / 1e9) for noted in account.ledger}
     assert min(wrong) < -5, wrong
     assert max(wrong) > 5, wrong
-    assert len(wrong) > 3, "no wall clock was set while its node ran"
     reasons = {change.reason for change in account.seen[0].changes if change is not None}
     assert "NODE_LOST" in reasons, "no node died with work in its hands"

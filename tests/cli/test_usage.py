@@ -171,14 +171,14 @@ def test_the_completion_script_of_a_shell_is_printed(later, shell: str):
 
 def test_settings_are_shown_with_where_they_come_from(later, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LATER_RETENTION", "2d")
-    monkeypatch.setenv("LATER_MONGODB_URI", "mongodb://user:secret@host")
+    monkeypatch.setenv("LATER_MONGODB_URI", "mongodb://user:hunter2@host")
     said = later("settings", "--json")
     assert said.code == 0
     rows = {row["name"]: row for row in said.records}
     assert rows["retention"]["value"] == "2d"
     assert rows["retention"]["source"] == "environment"
     assert rows["lease"]["source"] == "default"
-    assert "secret" not in said.out
+    assert "hunter2" not in said.out
     assert "retention" in later("settings").out
 
 

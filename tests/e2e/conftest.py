@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from later_core.client.client import Client
 from later_core.client.errors import SERVER_UNREACHABLE, RpcError
+from later_core.errors import StoreUnavailable
 from later_core.model.instance import Instance, NewInstance
 from later_core.model.state import State
 from later_core.ports.clock import SystemClock
@@ -225,9 +226,10 @@ class Ledger:
             try:
                 return (await client.stats()).counts.by_state
             except RpcError as error:
-                if error.reason != SERVER_UNREACHABLE:
+                if error.reason not in {SERVER_UNREACHABLE, StoreUnavailable.reason}:
                     raise
-                await CLOCK.sleep(0.1)  # the channel finds its way back after a restart
+                # The channel, or the server, finds its way back after a restart.
+                await CLOCK.sleep(0.1)
 
     async def until_ended(self, client: Client, seconds: float = 60) -> dict[str, Instance]:
         """All there are by id, once nothing is pending and nothing runs."""

@@ -84,7 +84,10 @@ _LOOK = IndexModel(
 #: The keys of each index that must be there, by collection and name.
 NEEDED: Mapping[str, Mapping[str, Sequence[tuple[str, int]]]] = {
     "instances": {
-        **{index.document["name"]: [*index.document["key"].items()] for index in (_DUE, _SCHEDULE)},
+        **{
+            index.document["name"]: [*index.document["key"].items()]
+            for index in (_DUE, _RAISED, _SCHEDULE)
+        },
         RETENTION_INDEX: [("execution_time", 1)],
     },
     "schedules": {LOOK_INDEX: [*_LOOK.document["key"].items()]},
