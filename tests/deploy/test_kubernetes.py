@@ -3,8 +3,15 @@
 There is no cluster where these tests run: they are read, and never applied.
 """
 
+# ruff: noqa: TID251
+# The server here is another process, and its environment is made for it.
+
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -71,7 +78,8 @@ def test_whatever_selects_pods_selects_those_of_the_deployment():
 
 
 def test_every_variable_is_a_setting():
-    assert set(SETTINGS) | set(SECRETS["later-mongodb"]["stringData"]) <= VARIABLES
+    secret = {key for name in SECRETS if name != "later-tls" for key in SECRETS[name]["stringData"]}
+    assert set(SETTINGS) | secret <= VARIABLES
 
 
 def test_kubernetes_adds_no_variables_that_look_like_settings():
@@ -80,7 +88,12 @@ def test_kubernetes_adds_no_variables_that_look_like_settings():
 
 def test_what_is_mounted_and_read_is_there():
     from_sources = [next(iter(source.values()))["name"] for source in CONTAINER["envFrom"]]
-    assert from_sources == [BY_KIND["ConfigMap"]["metadata"]["name"], "later-mongodb"]
+    assert from_sources == [
+        BY_KIND["ConfigMap"]["metadata"]["name"],
+        "later-mongodb",
+        "later-admin",
+    ]
+    assert {*from_sources[1:], "later-tls"} == set(SECRETS)
     (tls,) = (volume["secret"] for volume in POD["volumes"] if "secret" in volume)
     files = SECRETS[tls["secretName"]]["stringData"]
     (place,) = (m["mountPath"] for m in CONTAINER["volumeMounts"] if m["name"] == "tls")
@@ -107,6 +120,46 @@ def test_the_probes_ask_by_a_command_that_is_there(capfd: pytest.CaptureFixture[
 def test_the_name_that_the_probes_expect_is_that_of_the_service():
     service, namespace = BY_KIND["Service"]["metadata"]["name"], KUSTOMIZATION["namespace"]
     assert SETTINGS["LATER_TLS_SERVER_NAME"] == f"{service}.{namespace}.svc"
+
+
+def test_a_server_with_these_settings_serves_and_the_probe_says_so(
+    tmp_path: Path, authority: Any, mongodb_uri: str, database: str
+):
+    """As in the pod, but for where the files are, the port, and MongoDB."""
+    papers = authority.issue(SETTINGS["LATER_TLS_SERVER_NAME"])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    files = {"tls.crt": papers.cert, "tls.key": papers.key, "ca.crt": authority.roots}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("LATER_")} | {
+        name: files.get(value.rpartition("/")[2], value.replace("9081", port))
+        for name, value in SETTINGS.items()
+    }
+    environment |= {
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "LATER_MONGODB_URI": mongodb_uri,
+        "LATER_DATABASE": database,
+        "LATER_ADMIN_TOKEN": "a-token-of-the-tests-that-is-long-enough",
+    }
+    # Whatever listens here asks for a token: the settings above say so.
+    later = str(Path(sys.executable).with_name("later"))
+    log = tmp_path / "later.log"
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            [later, *CONTAINER["args"]], env=environment, stdout=out, stderr=out
+        )
+    try:
+        asked = [later, *CONTAINER["readinessProbe"]["exec"]["command"][1:]]
+        for _ in range(CONTAINER["startupProbe"]["failureThreshold"]):
+            done = subprocess.run(
+                asked, env=environment, capture_output=True, text=True, timeout=60, check=False
+            )
+            if done.returncode == 0 or server.poll() is not None:
+                break
+        assert (done.returncode, done.stdout) == (0, "SERVING\n"), log.read_text() + done.stderr
+    finally:
+        server.terminate()
+        assert server.wait(60) == 0
 
 
 def test_the_port_is_the_same_everywhere():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from later_core.app.exposure import missing
 from later_core.settings.values import NAMES, Settings, env_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +77,16 @@ def test_every_variable_is_a_setting():
     named = [value.partition("=")[0] for value in values("Environment")]
     assert named
     assert set(named) <= {env_name(name) for name in NAMES}
+
+
+def test_where_others_reach_it_it_encrypts_and_asks_who_they_are():
+    named = dict(value.partition("=")[::2] for value in values("Environment"))
+    lacking = missing(
+        named["LATER_LISTEN"],
+        encrypts="LATER_TLS_CERT" in named and "LATER_TLS_KEY" in named,
+        authenticates=bool(named["LATER_AUTH"]),
+    )
+    assert lacking == ""
 
 
 def test_it_is_not_killed_before_its_grace_is_over():
