@@ -2,7 +2,7 @@
 
 buf would fetch what ``later.proto`` imports from its registry. Here protoc compiles it into an image
 instead, with the descriptors that the installed distributions carry, and buf judges the image by
-the rules of ``buf.yaml``.
+the rules of ``buf.yaml``. The templates for other languages are tried out too.
 
 ``python proto/check.py`` exits 1 when a rule is broken; it is part of ``tox -e protocheck``.
 ``--release`` writes ``proto/baseline.binpb``, the wire that later changes are measured against: do
@@ -62,6 +62,29 @@ def buf(command: str, image: Path, *arguments: str) -> bool:
     return subprocess.run(["buf", command, image, *rules, *arguments], check=False).returncode == 0
 
 
+def is_sound(template: Path, image: Path, folder: Path) -> bool:
+    """Whether buf takes a template for another language.
+
+    Its plugins are in buf's registry; with no network protoc's Python takes the place of each, without
+    options and in a folder of its own, and all the rest of the template is used as it stands.
+    """
+    lines: list[str] = []
+    for line in template.read_text(encoding="utf-8").splitlines():
+        if line.startswith("  - remote: "):
+            lines.append("  - protoc_builtin: python")
+            lines.append(f'    protoc_path: ["{sys.executable}", "-m", "grpc_tools.protoc"]')
+        elif line.startswith("    out: "):
+            lines.append(f"{line}/{len(lines)}")
+        elif not line.startswith("    opt: "):
+            lines.append(line)
+    local = folder / template.name
+    local.write_text("\n".join(lines), encoding="utf-8")
+    output = folder / template.stem
+    command = ["buf", "generate", image, "--template", local, "--path", FILE, "-o", output]
+    made = subprocess.run([*command, "--timeout", "60s"], check=False).returncode == 0
+    return made and any(path.is_file() for path in output.rglob("*"))
+
+
 def main() -> int:
     """Check, or write the baseline; answer the exit code."""
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +94,9 @@ def main() -> int:
             return 0
         lint = buf("lint", image)
         breaking = buf("breaking", image, "--against", str(BASELINE))
-        return 0 if lint and breaking else 1
+        templates = sorted((ROOT / "proto").glob("buf.gen.*.yaml"))
+        sound = [is_sound(template, image, Path(folder)) for template in templates]
+        return 0 if lint and breaking and all(sound) else 1
 
 
 if __name__ == "__main__":
