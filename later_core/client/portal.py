@@ -13,6 +13,8 @@ _T = TypeVar("_T")
 
 #: So many items are taken from an iterable at a time: it runs in a thread of its own meanwhile.
 _TAKEN_AT_ONCE = 100
+#: Only what has not begun takes longer: it then never does.
+_CANCELLED_WITHIN_SECONDS = 2.0
 
 
 class PortalClosed(RuntimeError):
@@ -71,13 +73,16 @@ class Portal:
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("a callback of the client cannot wait for the client")
-        future = asyncio.run_coroutine_threadsafe(work, loop)
+        ended = threading.Event()
+        future = asyncio.run_coroutine_threadsafe(_until_ended(work, ended), loop)
         try:
             return future.result()
         except CancelledError:
             raise PortalClosed from None
         except BaseException:
             future.cancel()
+            # What was iterated can be closed only once it no longer waits.
+            ended.wait(_CANCELLED_WITHIN_SECONDS)
             raise
 
     def iterate(self, source: AsyncGenerator[_T]) -> Generator[_T]:
@@ -101,6 +106,13 @@ class Portal:
             asyncio.run_coroutine_threadsafe(_close(source), loop)
             return
         self.call(_close(source))
+
+
+async def _until_ended(work: Coroutine[Any, Any, _T], ended: threading.Event) -> _T:
+    try:
+        return await work
+    finally:
+        ended.set()
 
 
 async def _next(source: AsyncGenerator[_T]) -> _T:
