@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Callable, Generator, Iterable, Sequen
 from datetime import datetime, timedelta
 from typing import Self
 
+from later_core.client.access import EVERY_ENTRY
 from later_core.client.client import Client
 from later_core.client.creating import PATIENCE
 from later_core.client.errors import RpcError
@@ -13,6 +14,7 @@ from later_core.client.instances import EVERYTHING
 from later_core.client.portal import Portal, feed
 from later_core.client.schedules import EVERY_SCHEDULE
 from later_core.client.tasks import TaskInfo, TaskList
+from later_core.model.audit import AuditEntry, AuditFilter
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance, NewInstance
 from later_core.model.node import ListedNode
@@ -27,6 +29,7 @@ from later_core.model.schedule import (
 from later_core.model.state import State
 from later_core.model.stats import Stats
 from later_core.model.tls import ClientTls
+from later_core.model.token import NewToken, Token
 from later_core.ports.clock import Clock
 
 
@@ -43,14 +46,16 @@ class SyncClient:
         address: str,
         *,
         tls: ClientTls | None = None,
+        token: str | None = None,
+        insecure: bool = False,
         deadline: timedelta = timedelta(seconds=10),
     ) -> None:
-        self._client = Client(address, tls=tls, deadline=deadline)
+        self._client = Client(address, tls=tls, token=token, insecure=insecure, deadline=deadline)
         self._portal = Portal()
 
     @classmethod
     def from_environment(cls) -> Self:
-        """As ``LATER_ADDRESS``, ``LATER_TLS…`` and the file of settings say, like the command ``later``.
+        """As the command ``later``: by ``LATER_ADDRESS``, ``LATER_TLS…``, ``LATER_TOKEN``, and the file.
 
         Raises:
             SettingInvalid.
@@ -82,6 +87,12 @@ class SyncClient:
     def abort(self, id: str) -> tuple[Instance, State]:
         """The aborted instance, and the state it was in: PENDING (it never starts) or RUNNING."""
         return self._portal.call(self._client.abort(id))
+
+    def audit(
+        self, filter: AuditFilter = EVERY_ENTRY, *, page_size: int = 0
+    ) -> Generator[AuditEntry]:
+        """Every entry of the audit log that matches, the newest first, fetched page by page."""
+        return self._portal.iterate(self._client.audit(filter, page_size=page_size))
 
     def backfill_schedule(self, id: str, start: datetime, end: datetime) -> Backfill:
         """Create what is missing of the past times ``start <= t < end``, in as many calls as it takes.
@@ -136,6 +147,12 @@ class SyncClient:
         it fails, some of what was not answered may have been carried out.
         """
         return self._portal.iterate(self._client.create_stream(feed(requests), patience=patience))
+
+    def create_token(
+        self, new: NewToken, *, lifetime: timedelta | None = None
+    ) -> tuple[Token, str]:
+        """A token, and the one sight of its secret. Without a lifetime it is valid until revoked."""
+        return self._portal.call(self._client.create_token(new, lifetime=lifetime))
 
     def delete_schedule(self, id: str, etag: str | None = None) -> Schedule:
         """The schedule as it was; its PENDING instances are aborted, its RUNNING ones go on."""
@@ -214,6 +231,10 @@ class SyncClient:
         """The ended instance, PENDING again; due now unless a time is given."""
         return self._portal.call(self._client.retry(id, execution_time=execution_time, delay=delay))
 
+    def revoke_token(self, id: str) -> Token:
+        """The token, worthless within about three seconds on every node."""
+        return self._portal.call(self._client.revoke_token(id))
+
     def stats(self) -> Stats:
         """Figures of the store and of the node that answers."""
         return self._portal.call(self._client.stats())
@@ -225,6 +246,10 @@ class SyncClient:
     def tasks(self) -> TaskList:
         """What the plugins of the server can run."""
         return self._portal.call(self._client.tasks())
+
+    def tokens(self, *, page_size: int = 0) -> Generator[Token]:
+        """Every token in order of id, fetched page by page; for a month those no longer valid."""
+        return self._portal.iterate(self._client.tokens(page_size=page_size))
 
     def trigger_schedule(self, id: str, request_id: str | None = None) -> Instance:
         """An instance that is due now; the same one for the same ``request_id``."""

@@ -32,6 +32,7 @@ _DEMO = "tests/cli/test_serve.py::test_the_demo_ends_with_everything_as_promised
 _PROGRAMS = "tests/benchmarks/test_programs.py"
 _BACKUP = "tests/cli/test_transfer.py::test_a_backup_brings_everything_back_and_twice_is_once"
 _ACCESS = "tests/e2e/test_access.py::test_from_the_first_token_to_the_log"
+_TEMPLATES = "tests/docs/test_clients.py::test_each_template_is_named_and_checked"
 #: Commands that are not run here, and the test that runs them or holds them true.
 COVERED = {
     "python3 -m venv .venv": _SETUP,
@@ -57,6 +58,9 @@ COVERED = {
     "LATER_TOKEN=$LATER_ADMIN_TOKEN later tokens create": _ACCESS,
     "later tokens": "tests/cli/test_access.py::test_a_token_is_made_listed_and_revoked",
     "later audit": _ACCESS,
+    "grpcurl -plaintext -protoset-out": "tests/e2e/test_foreign_clients.py::protoset",
+    "buf dep update": _TEMPLATES,
+    "buf generate": _TEMPLATES,
     "later export": _BACKUP,
     "later import": _BACKUP,
 }
