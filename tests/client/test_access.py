@@ -9,7 +9,6 @@ import pytest
 
 from later_core.client.client import Client
 from later_core.client.errors import RpcError
-from later_core.client.following import follow
 from later_core.errors import TokenUnprotected
 from later_core.model.audit import AuditFilter
 from later_core.model.instance import NewInstance
@@ -35,7 +34,7 @@ async def test_every_kind_of_call_carries_the_token(serving, far):
             assert [instance.id async for instance in client.list()] == ["a", "b"]
             assert [s async for s in client.list_schedules()] == []
             assert await client.health()
-            batch = await anext(follow(client, include_existing=True))
+            batch = await anext(client.watch(include_existing=True))
             assert {event.instance.id for event in batch.events if event.instance} == {"a", "b"}
         assert [one.id async for one in admin.tokens()] == [token.id]
         assert (await admin.revoke_token(token.id)).revoke_time is not None

@@ -21,6 +21,7 @@ from later_core.rpc.v1 import later_pb2 as pb
 
 #: Why the others are not repeated by themselves.
 ONCE = {
+    "CreateToken": "its secret is told once: the second call would make another, or find the id taken",
     "AbortInstance": "the second call would say INSTANCE_ENDED of the first one's doing",
     "RescheduleInstance": "a revision may have been used up by the first call",
     "RetryInstance": "the second call would say INSTANCE_NOT_ENDED of the first one's doing",
