@@ -20,6 +20,7 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     │   ├── InstanceEnded             abort, reschedule
     │   ├── InstanceRunning           reschedule, retry
     │   └── InstanceNotEnded          retry
+    ├── EncryptionKeyMissing          what is stored cannot be read here
     ├── RevisionMismatch              changed since the caller read it
     ├── EtagMismatch                  the same, of a schedule
     ├── Unauthenticated               nobody knows who asks
@@ -288,6 +289,24 @@ class InstanceNotEnded(WrongState):
 
     def __init__(self, id: str, state: str) -> None:
         super().__init__(id, state, "only an ended instance can be run again")
+
+
+class EncryptionKeyMissing(LaterError):
+    """A record is encrypted with a key that this node does not have."""
+
+    reason = "ENCRYPTION_KEY_MISSING"
+
+    def __init__(self, id: str, key: str) -> None:
+        self.id = id
+        self.key = key
+        super().__init__(
+            f"{id!r} is encrypted with the key {key!r}, which this server does not have; it is kept as it is"
+            " until LATER_ENCRYPTION_KEYS has that key again"
+        )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"id": self.id, "key": self.key}
 
 
 class RevisionMismatch(LaterError):

@@ -44,6 +44,7 @@ WITH_DATA: list[LaterError] = [
     errors.InstanceEnded("one", "FAILED"),
     errors.InstanceRunning("one"),
     errors.InstanceNotEnded("one", "PENDING"),
+    errors.EncryptionKeyMissing("one", "2026-11-0a1b2c3d"),
     errors.RevisionMismatch("one", 1, 2),
     errors.SubscriberTooSlow("token"),
     errors.StoreUnavailable("10.0.0.7:27017 refused"),

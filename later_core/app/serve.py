@@ -7,16 +7,13 @@ loops stop, the node leaves, the store closes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
 
 from later_core.local.health import Health
-from later_core.ports.clock import Clock, SystemClock
-from later_core.ports.observer import Observer
-from later_core.ports.store import Store
+from later_core.ports.clock import SystemClock
 
 if TYPE_CHECKING:
     from later_core.catalog import Catalog
@@ -25,6 +22,7 @@ if TYPE_CHECKING:
     from later_core.settings import Settings
 
 from later_core.app.access import access
+from later_core.app.database import store_for
 from later_core.app.exposure import check_exposure
 from later_core.app.identity import new_node_id
 from later_core.app.lifecycle import patiently, run_loops
@@ -63,7 +61,7 @@ async def serve(
         observing(
             settings.telemetry, is_collector_named=settings.is_collector_named, instance=name
         ) as observer,
-        _store(settings, catalog, clock, observer) as store,
+        store_for(settings, catalog, clock, observer) as store,
     ):
         try:
             if not await patiently("open", store.open, clock, stop):
@@ -104,36 +102,6 @@ async def serve(
         finally:
             await store.close()
     _log.info("stopped")
-
-
-@asynccontextmanager
-async def _store(
-    settings: Settings, catalog: Catalog, clock: Clock, observer: Observer | None
-) -> AsyncIterator[Store]:
-    """The store that a plugin brings, the MongoDB that the settings name, or the embedded one."""
-    from later_core.stores.mongo.embedded import EmbeddedMongo
-    from later_core.stores.mongo.store import MongoStore
-
-    other = catalog.store(settings.plugins)
-    if other is not None:
-        yield other
-        return
-
-    def mongo(uri: str) -> MongoStore:
-        return MongoStore(
-            uri=uri,
-            database=settings.database,
-            retention=settings.retention,
-            clock=clock,
-            audit_retention=settings.audit_retention,
-            observer=observer,
-        )
-
-    if settings.mongodb_uri is not None:
-        yield mongo(settings.mongodb_uri.get_secret_value())
-        return
-    async with EmbeddedMongo(data_dir=settings.data_dir, clock=clock) as embedded:
-        yield mongo(embedded.uri)
 
 
 def _transport(settings: Settings, *, shares_port: bool) -> Transport:

@@ -36,12 +36,14 @@ _COMMANDS = {
     "export": ("later_core.cli.export", "Write a backup: everything, at one moment."),
     "import": ("later_core.cli.importing", "Restore a backup; twice is once."),
     "crontab": ("later_core.cli.crontab.commands", "Move from cron to Later, and back."),
+    "new-key": ("later_core.cli.new_key", "Make a key for encryption at rest."),
+    "rekey": ("later_core.cli.rekey", "Encrypt everything stored with the newest key."),
     "demo": ("later_core.cli.demo", "Watch a whole server at work for ten seconds."),
     "completion": ("later_core.cli.completion", "Print the completion script of a shell."),
 }
 
-#: Commands whose names are words of Python.
-_PYTHON_NAMES = {"list": "list_", "import": "import_"}
+#: Commands whose names are words of Python, or no names there.
+_PYTHON_NAMES = {"list": "list_", "import": "import_", "new-key": "new_key"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

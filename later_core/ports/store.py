@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from later_core.errors import EncryptionKeyMissing
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance
 from later_core.model.outcome import Ending
@@ -69,6 +70,8 @@ class Snapshot(ABC):
     moment: str
     #: That moment by the database's clock, to the second or finer; not after it.
     time: datetime
+    #: Of the records that were left out so far, those whose encryption key is not here.
+    locked: Sequence[EncryptionKeyMissing] = ()
 
     @abstractmethod
     async def estimate(self) -> int:

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from later_core.errors import (
+    EncryptionKeyMissing,
     EtagMismatch,
     FieldViolation,
     HistoryLost,
@@ -47,6 +48,7 @@ CODES: dict[type[LaterError], grpc.StatusCode] = {
     InstanceAlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     ScheduleAlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     WrongState: grpc.StatusCode.FAILED_PRECONDITION,
+    EncryptionKeyMissing: grpc.StatusCode.FAILED_PRECONDITION,
     RevisionMismatch: grpc.StatusCode.ABORTED,
     EtagMismatch: grpc.StatusCode.ABORTED,
     Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,

@@ -77,7 +77,7 @@ class Transfer:
         nothing, comes at once.
 
         Raises:
-            SnapshotLost, ResumeTokenInvalid, StoreUnavailable.
+            SnapshotLost, ResumeTokenInvalid, StoreUnavailable, EncryptionKeyMissing.
         """
         try:
             async with self._store.snapshot(
@@ -200,14 +200,24 @@ async def _parts(
     if not place.are_instances_through:
         async for page in snapshot.pages():
             last = page[-1]
+            _check_whole(snapshot)
             place = replace(place, instance=PageKey(last.execution_time, last.id))
             yield ExportPart(place=place, time=snapshot.time, instances=page)
+        _check_whole(snapshot)
         place = replace(place, are_instances_through=True)
     if only_instances:
         return
     async for some in snapshot.schedules(after=place.schedule):
+        _check_whole(snapshot)
         place = replace(place, schedule=some[-1].id)
         yield ExportPart(place=place, time=snapshot.time, schedules=some)
+    _check_whole(snapshot)
+
+
+def _check_whole(snapshot: Snapshot) -> None:
+    """A backup that lacks what could not be decrypted must not end as if it were whole."""
+    if snapshot.locked:
+        raise snapshot.locked[0]
 
 
 def _without_namesakes(instances: Sequence[Instance]) -> list[list[Instance]]:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from later_core.model.address import ALL_OF_A_NAME, one_family, servers
 from later_core.model.duration import parse_duration
+from later_core.model.encryption_key import are_keys, parse_keys
 from later_core.model.rate import RateLimit, parse_rates
 from later_core.model.tls import is_pem
 
@@ -71,6 +72,17 @@ def _rates(value: object) -> object:
 
 #: Rates by task; None lifts the limit that a task declares.
 RateLimits = Annotated[Mapping[str, RateLimit | None], BeforeValidator(_rates)]
+
+
+def _encryption_keys(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if are_keys(text):
+        parse_keys(text)
+    elif len(text.splitlines()) > 1:
+        raise ValueError("neither keys (id:base64) nor the path of a file with some")
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
 #: Of one server or of several that share one database, for who talks to them.
@@ -78,5 +90,7 @@ Servers = Annotated[str, AfterValidator(_servers)]
 Directory = Annotated[Path, AfterValidator(Path.expanduser)]
 #: The path of a PEM file, or the PEM text itself.
 Pem = Annotated[str, AfterValidator(_pem)]
+#: The path of a file with keys, or the keys themselves.
+EncryptionKeys = Annotated[SecretStr, AfterValidator(_encryption_keys)]
 MongodbUri = Annotated[SecretStr, AfterValidator(_mongodb_uri)]
 Database = Annotated[str, AfterValidator(_database)]

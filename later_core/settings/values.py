@@ -16,7 +16,6 @@ from pydantic_core import PydanticCustomError
 from later_core.model.duration import format_duration
 from later_core.model.tls import ClientTls, ServerTls, is_pem
 from later_core.plugin.setting import PluginSetting
-from later_core.settings.access import AccessSettings
 from later_core.settings.forms import (
     Address,
     Database,
@@ -27,6 +26,7 @@ from later_core.settings.forms import (
     RateLimits,
     Servers,
 )
+from later_core.settings.protection import ProtectionSettings
 
 PREFIX = "LATER_"
 MASK = "********"
@@ -48,7 +48,7 @@ class SettingRow:
     description: str
 
 
-class Settings(AccessSettings):
+class Settings(ProtectionSettings):
     """The values in force. Each field with a description is a setting; the last four are about them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -273,7 +273,7 @@ class Settings(AccessSettings):
         """A row for each setting, Later's own first, then those of the plugins."""
         fields = Settings.model_fields.items()
         # What is inherited comes first there, and who may is not the first thing to ask.
-        ordered = sorted(fields, key=lambda item: item[0] in AccessSettings.model_fields)
+        ordered = sorted(fields, key=lambda item: item[0] in ProtectionSettings.model_fields)
         own = [
             SettingRow(
                 name=name,
@@ -306,7 +306,7 @@ NAMES: frozenset[str] = frozenset(n for n, f in Settings.model_fields.items() if
 
 #: Those whose value is shown nowhere, not even in a complaint.
 SECRETS: frozenset[str] = frozenset(
-    {"mongodb_uri", "tls_key", "tls_client_key", "admin_token", "token"}
+    {"mongodb_uri", "tls_key", "tls_client_key", "admin_token", "token", "encryption_keys"}
 )
 #: What only the client and the commands read: how they reach a server.
 CLIENT_SETTINGS: frozenset[str] = frozenset(

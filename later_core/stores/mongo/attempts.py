@@ -25,6 +25,7 @@ from later_core.stores.mongo import cursor
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import error_field, result_field
 from later_core.stores.mongo.histories import appended, attempt_document
+from later_core.stores.mongo.key_ring import KeyRing
 
 #: Members of one update. The server finds the one of a document by comparing ids one by one, so
 #: that larger groups cost more, and smaller ones make more updates; 50 to 250 were measured alike.
@@ -40,11 +41,11 @@ async def finish(connection: Connection, endings: Sequence[Ending]) -> Sequence[
     """As ``Store.finish`` promises it."""
     if not endings:
         return []
-    digests = [_digest(ending) for ending in endings]
+    digests = [_digest(ending, connection.keys.mark_key) for ending in endings]
     first: dict[str, tuple[Ending, bytes]] = {}
     for ending, digest in zip(endings, digests, strict=True):
         first.setdefault(ending.id, (ending, digest))
-    updates = [_ending_update(group) for group in _groups(first.values())]
+    updates = [_ending_update(group, connection.keys) for group in _groups(first.values())]
     with connection.call():
         result = await connection.instances.bulk_write(updates, ordered=False)
     if result.matched_count == len(endings):
@@ -89,9 +90,9 @@ def _groups(endings: Iterable[tuple[Ending, bytes]]) -> Iterator[list[tuple[Endi
     yield from (group for group in groups.values() if group)
 
 
-def _ending_update(group: list[tuple[Ending, bytes]]) -> UpdateMany:
+def _ending_update(group: list[tuple[Ending, bytes]], keys: KeyRing) -> UpdateMany:
     ids = [ending.id for ending, _ in group]
-    contents = [_content(ending, digest) for ending, digest in group]
+    contents = [_content(ending, digest, keys) for ending, digest in group]
     changes = [_own(ids, contents), {"revision": {"$add": ["$revision", 1]}}]
     if group[0][0].state is State.PENDING:
         ended = [attempt_document(_attempt(ending)) for ending, _ in group]
@@ -132,12 +133,12 @@ def _own(ids: list[str], values: Sequence[Any]) -> Document:
     return {"$arrayElemAt": [{"$literal": values}, place]}
 
 
-def _content(ending: Ending, digest: bytes) -> Document:
+def _content(ending: Ending, digest: bytes, keys: KeyRing) -> Document:
     content: Document = {
         "state": ending.state.value,
         "start_time": ending.start_time,
         "finish_time": ending.finish_time,
-        "result": result_field(ending.result),
+        "result": _result(ending, keys),
         "error": error_field(ending.error),
         "ending": digest,
     }
@@ -146,6 +147,11 @@ def _content(ending: Ending, digest: bytes) -> Document:
     if ending.uncounted_attempts:
         content["uncounted_attempts"] = ending.uncounted_attempts
     return content
+
+
+def _result(ending: Ending, keys: KeyRing) -> bytes | None:
+    result = result_field(ending.result)
+    return result and keys.seal(result, record=ending.id, field="result")
 
 
 def _attempt(ending: Ending) -> Attempt:
@@ -159,7 +165,7 @@ def _attempt(ending: Ending) -> Attempt:
     )
 
 
-def _digest(ending: Ending) -> bytes:
+def _digest(ending: Ending, key: bytes) -> bytes:
     """A mark that equal endings share and no others."""
     times = (ending.start_time, ending.end_time, ending.execution_time)
     start, end, execution = (None if time is None else to_millis(time) for time in times)
@@ -168,7 +174,8 @@ def _digest(ending: Ending) -> bytes:
         f"{ending.node!r} {ending.attempt} {ending.uncounted_attempts} {ending.state.value}"
         f" {start} {end} {execution} {error!r} "
     )
-    return hashlib.blake2b(content.encode() + ending.result, digest_size=_DIGEST_BYTES).digest()
+    data = content.encode() + ending.result
+    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES, key=key).digest()
 
 
 async def _written(connection: Connection, ids: list[str]) -> Mapping[str, bytes | None]:

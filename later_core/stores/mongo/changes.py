@@ -27,7 +27,6 @@ from later_core.model.state import FINAL_STATES, State
 from later_core.ports.store import Aborted
 from later_core.stores.mongo import histories, listing
 from later_core.stores.mongo.connection import Connection, Document
-from later_core.stores.mongo.documents import readable
 
 #: Reads that found the condition met again, one after the other, before the caller is asked to
 #: come back.
@@ -65,7 +64,7 @@ async def abort(connection: Connection, id: str) -> Aborted:
         "finish_time": None,
         "revision": document["revision"] - 1,
     }
-    return Aborted(_instance(before), _instance(document))
+    return Aborted(_instance(connection, before), _instance(connection, document))
 
 
 async def reschedule(
@@ -86,7 +85,7 @@ async def reschedule(
     if revision is not None:
         condition["revision"] = revision
     update = {"$set": {"execution_time": round_up(execution_time)}, "$inc": {"revision": 1}}
-    return _instance(await _change(connection, condition, update, objection))
+    return _instance(connection, await _change(connection, condition, update, objection))
 
 
 async def retry(connection: Connection, id: str, execution_time: datetime) -> Instance:
@@ -108,7 +107,7 @@ async def retry(connection: Connection, id: str, execution_time: datetime) -> In
         ],
         lambda found: None if found.state.is_final else InstanceNotEnded(id, found.state),
     )
-    return _instance(document)
+    return _instance(connection, document)
 
 
 async def _change(
@@ -129,8 +128,8 @@ async def _change(
     raise StoreUnavailable("the instance changed each time it was looked at")
 
 
-def _instance(document: Document) -> Instance:
-    instance = readable(document)
+def _instance(connection: Connection, document: Document) -> Instance:
+    instance = listing.read(connection, document)
     if instance is None:
         raise InstanceNotFound(str(document["_id"]))
     return instance

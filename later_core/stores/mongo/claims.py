@@ -54,16 +54,20 @@ async def claim(
     if not ids:
         return []
     token = new_token()
+    mine = [None, *connection.keys.names]
     due: Document = {
         "_id": {"$in": list(ids)},
         "state": "PENDING",
         "execution_time": {"$lte": until},
+        "sealed": {"$in": mine},
         **COUNTABLE,
     }
     if not is_admitted:
         due["concurrency"] = None  # not there
     if but_tasks:
         due["task"] = {"$nin": sorted(but_tasks)}
+    # Read along with what was claimed, to be told of: what waits for a key that is not here.
+    locked = {"state": "PENDING", "execution_time": {"$lte": until}, "sealed": {"$nin": mine}}
     give_up: float | None = None
     while True:
         try:
@@ -71,7 +75,7 @@ async def claim(
             # is PENDING no more, so that nothing is claimed twice, and all that carries the token
             # is this call's, whichever of the writes took it.
             await _write(connection, due, node=node, token=token)
-            claimed = await marked(connection, ids, {"claim": token})
+            claimed = await marked(connection, ids, {"$or": [{"claim": token}, locked]})
         except StoreUnavailable as error:
             logger.warning("claim in doubt", instances=len(ids), detail=error.detail)
             give_up = give_up or clock.monotonic() + _DOUBT_SECONDS
@@ -105,7 +109,7 @@ async def marked(connection: Connection, ids: Sequence[str], mark: Document) -> 
             batch = await cursor.find(
                 connection, "instances", {"_id": {"$in": list(missing)}, **mark}, hint="_id_"
             )
-        found.extend(readable_ones(batch.documents))
+        found.extend(readable_ones(batch.documents, connection.keys))
         if not batch.cursor:
             break
         # A reply ends at 16 MiB: the others come with the next one.

@@ -16,6 +16,7 @@ from pymongo.monitoring import CommandListener
 
 from later_core.errors import SettingInvalid
 from later_core.stores.mongo.errors import in_our_words
+from later_core.stores.mongo.key_ring import NO_KEYS, KeyRing
 
 Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
@@ -80,6 +81,7 @@ class Connection:
     meta: Collection
     tokens: Collection
     audit: Collection
+    keys: KeyRing = NO_KEYS
 
     @contextmanager
     def call(self, seconds: float = CALL_SECONDS) -> Iterator[None]:
@@ -117,7 +119,13 @@ class Connection:
         return reply
 
 
-def connect(uri: str, database: str, *, listeners: Sequence[CommandListener] = ()) -> Connection:
+def connect(
+    uri: str,
+    database: str,
+    *,
+    listeners: Sequence[CommandListener] = (),
+    keys: KeyRing = NO_KEYS,
+) -> Connection:
     """Make the client; it reaches out only at its first call. Listeners are told of each command.
 
     Raises:
@@ -149,4 +157,5 @@ def connect(uri: str, database: str, *, listeners: Sequence[CommandListener] = (
         meta=chosen["meta"],
         tokens=chosen["tokens"],
         audit=chosen["audit"],
+        keys=keys,
     )

@@ -10,6 +10,7 @@ claim      which call of ``claim`` made it RUNNING
 ending     which ``Ending`` was written last: tells a repeated call from a fenced one
 aborted_at the state that an abort found (``PENDING`` or ``RUNNING``)
 taken      which call of ``recover`` or ``reclaim`` took it from its node
+sealed     the name of the key with which its parameters are encrypted
 ========== =================================================================================
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 
 import structlog
 
+from later_core.errors import EncryptionKeyMissing
 from later_core.model.bucket import bucket_of
 from later_core.model.concurrency import Concurrency
 from later_core.model.instance import NO_LABELS, Delivery, Instance, InstanceError
@@ -29,12 +31,17 @@ from later_core.model.retry import NO_RETRY, RetryPolicy
 from later_core.model.state import State
 from later_core.stores.mongo.connection import Document
 from later_core.stores.mongo.histories import attempt_document, attempts_of
+from later_core.stores.mongo.key_ring import NO_KEYS, KeyRing
 
 logger = structlog.get_logger(__name__)
 
 _MICROSECOND = timedelta(microseconds=1)
 _STATES = {state.value: state for state in State}
 _DELIVERIES = {delivery.value: delivery for delivery in Delivery}
+
+
+#: What is encrypted where there are keys.
+SEALED_FIELDS = frozenset({"parameters", "fingerprint", "result"})
 
 
 class UnreadableRecord(ValueError):
@@ -46,7 +53,7 @@ def label_of(key: str, value: str) -> str:
     return f"{key}={value}"
 
 
-def to_document(instance: Instance) -> Document:
+def to_document(instance: Instance, keys: KeyRing = NO_KEYS) -> Document:
     """The document of an instance. Its execution time is rounded up, lest it start early."""
     document: Document = {
         "_id": instance.id,
@@ -65,7 +72,17 @@ def to_document(instance: Instance) -> Document:
         document["principal"] = instance.principal
     document.update(_policies(instance))
     document.update(_course(instance))
+    if keys.newest is not None:
+        _seal(document, keys)
     return document
+
+
+def _seal(document: Document, keys: KeyRing) -> None:
+    id = document["_id"]
+    # The fingerprint too: it would let parameters be guessed, and shows which are equal.
+    for field in SEALED_FIELDS & document.keys():
+        document[field] = keys.seal(document[field], record=id, field=field)
+    document["sealed"] = keys.newest
 
 
 def _policies(i: Instance) -> Document:
@@ -148,21 +165,23 @@ def error_field(error: InstanceError | None) -> Document | None:
     return None if error is None else {"reason": error.reason, "message": error.message}
 
 
-def to_instance(document: Document) -> Instance:
+def to_instance(document: Document, keys: KeyRing = NO_KEYS) -> Instance:
     """The instance of a document.
 
     Raises:
+        EncryptionKeyMissing: it is encrypted with a key that is not here.
         UnreadableRecord: a field is missing, or not of its type.
 
     """
     get = document.get
     try:
+        id = _checked(document["_id"], str)
         return Instance(
-            id=_checked(document["_id"], str),
+            id=id,
             task=_checked(document["task"], str),
             execution_time=_instant(document["execution_time"]),
             create_time=_instant(document["create_time"]),
-            parameters=_checked(get("parameters") or b"", bytes),
+            parameters=keys.open(get("parameters") or b"", record=id, field="parameters"),
             state=_STATES[document["state"]],
             attempt=_whole(document["attempt"]),
             uncounted_attempts=_whole(get("uncounted_attempts") or 0),
@@ -177,11 +196,11 @@ def to_instance(document: Document) -> Instance:
             schedule_id=_optional(get("schedule_id"), str),
             trace_parent=_optional(get("trace_parent"), str),
             principal=_checked(get("principal") or "", str),
-            fingerprint=_checked(get("fingerprint") or b"", bytes),
+            fingerprint=keys.open(get("fingerprint") or b"", record=id, field="fingerprint"),
             node=_optional(get("node"), str),
             start_time=None if (start := get("start_time")) is None else _instant(start),
             finish_time=None if (finish := get("finish_time")) is None else _instant(finish),
-            result=_checked(get("result") or b"", bytes),
+            result=keys.open(get("result") or b"", record=id, field="result"),
             error=None if (error := get("error")) is None else _error(error),
             attempts=(
                 attempts_of(document, instant=_instant, error_of=_error)
@@ -189,23 +208,43 @@ def to_instance(document: Document) -> Instance:
                 else ()
             ),
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as wrong:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as wrong:
         raise UnreadableRecord(f"{type(wrong).__name__}: {wrong}") from wrong
 
 
-def readable(document: Document) -> Instance | None:
-    """The instance of a document; None, and a line in the log, when it is none."""
+def readable(
+    document: Document,
+    keys: KeyRing = NO_KEYS,
+    locked: list[EncryptionKeyMissing] | None = None,
+) -> Instance | None:
+    """The instance of a document; None, and a line in the log, when it is none.
+
+    One whose key is missing is put into ``locked`` besides.
+    """
     try:
-        return to_instance(document)
+        return to_instance(document, keys)
+    except EncryptionKeyMissing as missing:
+        tell_of_missing_key(missing, keys)
+        if locked is not None:
+            locked.append(missing)
+        return None
     except UnreadableRecord as error:
         detail = str(error)
     logger.error("unreadable record", id=str(document.get("_id")), detail=detail)
     return None
 
 
-def readable_ones(documents: Iterable[Document]) -> Iterator[Instance]:
+def tell_of_missing_key(missing: EncryptionKeyMissing, keys: KeyRing) -> None:
+    """One line in the log for each record whose key is not here."""
+    if keys.should_tell(missing.id):
+        logger.error("encryption key missing", id=missing.id, key=missing.key, detail=str(missing))
+
+
+def readable_ones(documents: Iterable[Document], keys: KeyRing = NO_KEYS) -> Iterator[Instance]:
     """The instances among the documents; the others are logged and left out."""
-    return (instance for document in documents if (instance := readable(document)) is not None)
+    return (
+        instance for document in documents if (instance := readable(document, keys)) is not None
+    )
 
 
 def to_instant(value: datetime) -> datetime:

@@ -24,6 +24,7 @@ from later_core.stores.mongo import cursor, positions
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import readable, to_instant
 from later_core.stores.mongo.errors import history_error, is_outage
+from later_core.stores.mongo.key_ring import KeyRing
 
 #: The most events of one batch.
 _BATCH_EVENTS = 1000
@@ -36,9 +37,12 @@ _FIRST_WAIT_MS = 50
 #: How long a stream that is no longer read may take to let go, in seconds.
 _CLOSE_SECONDS = 2.0
 
-#: Removal at the end of the retention is not a change; what else the stream says (that the
-#: collection is gone) comes as the end of its cursor.
-_CHANGES: Document = {"operationType": {"$in": ["insert", "update", "replace"]}}
+#: Removal at the end of the retention is not a change, nor is encrypting anew; what else the stream
+#: says (that the collection is gone) comes as the end of its cursor.
+_CHANGES: Document = {
+    "operationType": {"$in": ["insert", "update", "replace"]},
+    "updateDescription.updatedFields.rekeyed": {"$exists": False},
+}
 
 #: By the fields that an update has set, so that the server need not look up the records of the
 #: others, which are most: of an instance that succeeds two changes of three.
@@ -111,7 +115,7 @@ class _Stream:
             # Dropped or renamed: what comes after it is another history.
             raise HistoryLost
         self.position = positions.of_token(batch.details["postBatchResumeToken"])
-        return list(_batches(batch.documents, self.position))
+        return list(_batches(batch.documents, self.position, self.connection.keys))
 
     async def close(self) -> None:
         """Let the server forget the cursor; a read that is under way ends by that too."""
@@ -170,12 +174,12 @@ def _opening(connection: Connection, position: str | None) -> Iterator[None]:
         raise told from error
 
 
-def _batches(documents: Sequence[Document], position: str) -> Iterator[EventBatch]:
+def _batches(documents: Sequence[Document], position: str, keys: KeyRing) -> Iterator[EventBatch]:
     """The events in batches of bounded weight; the last one ends at the position."""
     events: list[Event] = []
     weight = 0
     for document in documents:
-        event = _event(document)
+        event = _event(document, keys)
         if event is None or event.instance is None:
             continue
         if weight >= RESPONSE_MAX_BYTES:
@@ -186,8 +190,8 @@ def _batches(documents: Sequence[Document], position: str) -> Iterator[EventBatc
     yield EventBatch(events, position)
 
 
-def _event(document: Document) -> Event | None:
-    instance = readable(document["fullDocument"])
+def _event(document: Document, keys: KeyRing) -> Event | None:
+    instance = readable(document["fullDocument"], keys)
     if instance is None:
         return None
     is_new = document["operationType"] == "insert"

@@ -21,7 +21,7 @@ _ROUNDS = 3
 
 async def insert(connection: Connection, instances: Sequence[Instance]) -> Sequence[InsertResult]:
     """As ``Store.insert`` promises it."""
-    documents = [to_document(instance) for instance in instances]
+    documents = [to_document(instance, connection.keys) for instance in instances]
     answers: dict[int, InsertResult] = {}
     left = list(range(len(documents)))
     for _ in range(_ROUNDS):
@@ -33,7 +33,7 @@ async def insert(connection: Connection, instances: Sequence[Instance]) -> Seque
                 answers[index] = Inserted(_as_stored(instances[index], documents[index]), True)
         stored = await stored_by_id(connection, sorted({instances[index].id for index in taken}))
         for index in taken:
-            answer = _compare(instances[index], stored)
+            answer = _compare(connection, instances[index], stored)
             if answer is not None:
                 answers[index] = answer
         left = sorted(index for index in taken if index not in answers)
@@ -76,11 +76,13 @@ async def stored_by_id(connection: Connection, ids: Sequence[str]) -> Mapping[st
     return found
 
 
-def _compare(instance: Instance, stored: Mapping[str, Document]) -> InsertResult | None:
+def _compare(
+    connection: Connection, instance: Instance, stored: Mapping[str, Document]
+) -> InsertResult | None:
     document = stored.get(instance.id)
     if document is None:
         return None
-    known = readable(document)
+    known = readable(document, connection.keys)
     if known is None or known.fingerprint != instance.fingerprint:
         return IdTaken(instance.id)
     return Inserted(known, is_new=False)

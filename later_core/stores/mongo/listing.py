@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from later_core.errors import EncryptionKeyMissing
 from later_core.model.instance import Instance
 from later_core.model.limits import RESPONSE_MAX_BYTES
 from later_core.model.query import Counts, Filter, Page, PageKey
@@ -14,7 +15,8 @@ from later_core.model.scope import Scope
 from later_core.model.state import State
 from later_core.stores.mongo import cursor, queries
 from later_core.stores.mongo.connection import SCAN_SECONDS, Connection, Document
-from later_core.stores.mongo.documents import readable, readable_ones, to_instant
+from later_core.stores.mongo.documents import UnreadableRecord, readable, to_instance, to_instant
+from later_core.stores.mongo.key_ring import KeyRing
 
 
 @dataclass(slots=True)
@@ -24,10 +26,12 @@ class PageBuilder:
     ``place`` is behind the last record that was offered, readable or not.
     """
 
+    keys: KeyRing
     limit: int
     place: tuple[datetime, str] | None
     instances: list[Instance]
     weight: int = 0
+    locked: list[EncryptionKeyMissing] | None = None
 
     @property
     def is_full(self) -> bool:
@@ -41,7 +45,7 @@ class PageBuilder:
                 return True
             document = documents.popleft()
             self.place = place_of(document)
-            instance = readable(document)
+            instance = readable(document, self.keys, self.locked)
             if instance is not None:
                 self.instances.append(instance)
                 self.weight += len(instance.parameters) + len(instance.result)
@@ -57,7 +61,20 @@ async def get(connection: Connection, id: str) -> Instance | None:
     """The instance, None where there is none (or none that can be read)."""
     with connection.call():
         batch = await cursor.find(connection, "instances", {"_id": id}, limit=1)
-    return next(readable_ones(batch.documents), None)
+    return next((read(connection, document) for document in batch.documents), None)
+
+
+def read(connection: Connection, document: Document) -> Instance | None:
+    """The instance of a document that was asked for; None, and a line in the log, when it is none.
+
+    Raises:
+        EncryptionKeyMissing: it is encrypted with a key that is not here.
+
+    """
+    try:
+        return to_instance(document, connection.keys)
+    except UnreadableRecord:
+        return readable(document, connection.keys)
 
 
 async def list_page(
@@ -65,7 +82,7 @@ async def list_page(
 ) -> Page:
     """A page as ``Store.list`` promises it."""
     start = (after.execution_time, after.id) if after else None
-    page = PageBuilder(limit, start, [])
+    page = PageBuilder(connection.keys, limit, start, [])
     while True:
         # One more than the page holds tells whether another page follows.
         asked = limit - len(page.instances) + 1

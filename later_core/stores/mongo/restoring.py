@@ -30,7 +30,9 @@ async def restore(
     answers: dict[str, Restored] = {}
     if validate_only:
         stored = await stored_by_id(connection, sorted(left))
-        answers = {id: _judge(stored.get(id), left[id], may_replace=may_replace) for id in left}
+        answers = {
+            id: _judge(connection, stored.get(id), left[id], may_replace=may_replace) for id in left
+        }
         return [answers[instance.id] for instance in instances]
     #: Of what a round tried to replace, the next one sees whether that was done.
     tried: set[str] = set()
@@ -42,7 +44,7 @@ async def restore(
         answers.update(dict.fromkeys(new.keys() - taken, Restored.IMPORTED))
         left = {id: wanted for id, wanted in left.items() if id in taken or id in stored}
         verdicts = {
-            id: _judge(document, left[id], may_replace=may_replace)
+            id: _judge(connection, document, left[id], may_replace=may_replace)
             for id, document in stored.items()
         }
         for id, verdict in verdicts.items():
@@ -65,14 +67,18 @@ async def _insert(connection: Connection, instances: Sequence[Instance]) -> set[
     """Insert them, each by itself; the ids that are taken."""
     if not instances:
         return set()
-    refused = await insert_each(connection, [to_document(instance) for instance in instances])
+    refused = await insert_each(
+        connection, [to_document(instance, connection.keys) for instance in instances]
+    )
     return {instances[index].id for index in refused}
 
 
-def _judge(document: Document | None, wanted: Instance, *, may_replace: bool) -> Restored:
+def _judge(
+    connection: Connection, document: Document | None, wanted: Instance, *, may_replace: bool
+) -> Restored:
     if document is None:
         return Restored.IMPORTED
-    stored = readable(document)
+    stored = readable(document, connection.keys)
     # What cannot be read might be anything; it is left for a person to look at.
     return Restored.TAKEN if stored is None else judge(stored, wanted, may_replace=may_replace)
 
@@ -86,7 +92,7 @@ async def _replace(
     """Put them in the place of what is stored, while it stands where it was read; whether all were."""
     writes: list[ReplaceOne[Document]] = []
     for id in ids:
-        before = readable(stored[id])
+        before = readable(stored[id], connection.keys)
         if before is not None:
             standing = {
                 "_id": id,
@@ -95,7 +101,11 @@ async def _replace(
                 "state": {"$ne": State.RUNNING.value},
             }
             writes.append(
-                ReplaceOne(standing, to_document(in_place_of(before, wanted[id])), hint="_id_")
+                ReplaceOne(
+                    standing,
+                    to_document(in_place_of(before, wanted[id]), connection.keys),
+                    hint="_id_",
+                )
             )
     if not writes:
         return True

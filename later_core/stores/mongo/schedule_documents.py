@@ -20,6 +20,7 @@ from typing import Any
 
 import structlog
 
+from later_core.errors import EncryptionKeyMissing
 from later_core.model.bucket import bucket_of
 from later_core.model.instance import NO_LABELS, Delivery, NewInstance
 from later_core.model.instant import round_up
@@ -40,10 +41,16 @@ from later_core.stores.mongo.documents import (
     label_of,
     retry_document,
     retry_of,
+    tell_of_missing_key,
     to_instant,
 )
+from later_core.stores.mongo.key_ring import NO_KEYS, KeyRing
 
 logger = structlog.get_logger(__name__)
+
+#: What sealed values of schedules are bound to, beside the id.
+SCHEDULE_FINGERPRINT = "schedule.fingerprint"
+SCHEDULE_PARAMETERS = "schedule.parameters"
 
 _KINDS: dict[str, type[Any]] = {
     "cron": CronRule,
@@ -55,9 +62,9 @@ _KINDS: dict[str, type[Any]] = {
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
-def to_schedule_document(schedule: Schedule) -> Document:
+def to_schedule_document(schedule: Schedule, keys: KeyRing = NO_KEYS) -> Document:
     """The document of a schedule."""
-    return {
+    document = {
         "_id": schedule.id,
         "bucket": bucket_of(schedule.id),
         "spec": _spec_document(schedule.spec),
@@ -70,6 +77,21 @@ def to_schedule_document(schedule: Schedule) -> Document:
         **({"principal": schedule.principal} if schedule.principal else {}),
         **progress_fields(schedule),
     }
+    if keys.newest is not None:
+        _seal(document, keys)
+    return document
+
+
+def _seal(document: Document, keys: KeyRing) -> None:
+    id = document["_id"]
+    document["fingerprint"] = keys.seal(
+        document["fingerprint"], record=id, field=SCHEDULE_FINGERPRINT
+    )
+    template = document["spec"]["template"]
+    if "parameters" in template:
+        template["parameters"] = keys.seal(
+            template["parameters"], record=id, field=SCHEDULE_PARAMETERS
+        )
 
 
 def progress_fields(schedule: Schedule) -> Document:
@@ -81,27 +103,45 @@ def progress_fields(schedule: Schedule) -> Document:
     return document
 
 
-def to_schedule(document: Document) -> Schedule:
+def to_schedule(document: Document, keys: KeyRing = NO_KEYS) -> Schedule:
     """The schedule of a document. Raises whatever reading a malformed one raises."""
+    id = document["_id"]
+    parameters = keys.open(
+        document["spec"]["template"].get("parameters") or b"",
+        record=id,
+        field=SCHEDULE_PARAMETERS,
+    )
     return Schedule(
-        id=document["_id"],
-        spec=_spec(document["spec"]),
+        id=id,
+        spec=_spec(document["spec"], parameters),
         progress=_progress(document["progress"]),
         create_time=to_instant(document["create_time"]),
         update_time=to_instant(document["update_time"]),
         revision=int(document["revision"]),
         is_paused=bool(document["is_paused"]),
         pause_note=str(document["pause_note"]),
-        fingerprint=bytes(document["fingerprint"]),
         principal=str(document.get("principal") or ""),
+        fingerprint=keys.open(document["fingerprint"], record=id, field=SCHEDULE_FINGERPRINT),
     )
 
 
-def readable_schedules(documents: Iterable[Document]) -> Iterator[Schedule]:
-    """The schedules among the documents; the others are logged and left out."""
+def readable_schedules(
+    documents: Iterable[Document],
+    keys: KeyRing = NO_KEYS,
+    locked: list[EncryptionKeyMissing] | None = None,
+) -> Iterator[Schedule]:
+    """The schedules among the documents; the others are logged and left out.
+
+    Those whose key is missing are put into ``locked`` besides.
+    """
     for document in documents:
         try:
-            schedule = to_schedule(document)
+            schedule = to_schedule(document, keys)
+        except EncryptionKeyMissing as missing:
+            tell_of_missing_key(missing, keys)
+            if locked is not None:
+                locked.append(missing)
+            continue
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as wrong:
             detail = f"{type(wrong).__name__}: {wrong}"
         else:
@@ -119,10 +159,10 @@ def _spec_document(spec: ScheduleSpec) -> Document:
     }
 
 
-def _spec(document: Document) -> ScheduleSpec:
+def _spec(document: Document, parameters: bytes) -> ScheduleSpec:
     get = document.get
     return ScheduleSpec(
-        template=_template(document["template"]),
+        template=_template(document["template"], parameters),
         rules=tuple(_rule(rule) for rule in document["rules"]),
         exclusions=tuple(_rule(rule) for rule in document["exclusions"]),
         time_zone=document["time_zone"],
@@ -171,12 +211,12 @@ def _template_document(template: NewInstance) -> Document:
     return document
 
 
-def _template(document: Document) -> NewInstance:
+def _template(document: Document, parameters: bytes) -> NewInstance:
     get = document.get
     labels = get("labels")
     return NewInstance(
         task=document["task"],
-        parameters=bytes(get("parameters") or b""),
+        parameters=parameters,
         retry=NO_RETRY if (retry := get("retry")) is None else retry_of(retry),
         timeout=_duration(get("timeout")),
         start_deadline=_duration(get("start_deadline")),

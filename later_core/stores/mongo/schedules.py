@@ -48,7 +48,9 @@ class MongoSchedules(ScheduleStore):
         connection = self._connection
         for _ in range(_ROUNDS):
             with connection.call(), suppress(DuplicateKeyError):
-                await connection.schedules.insert_one(to_schedule_document(schedule))
+                await connection.schedules.insert_one(
+                    to_schedule_document(schedule, connection.keys)
+                )
             # As it is stored: instants of rules may have been rounded.
             if stored := await self.get_schedules([schedule.id]):
                 return stored[0]
@@ -62,7 +64,7 @@ class MongoSchedules(ScheduleStore):
                 batch = await cursor.find(
                     self._connection, "schedules", {"_id": {"$in": left}}, sort={"_id": 1}
                 )
-            found += readable_schedules(batch.documents)
+            found += readable_schedules(batch.documents, self._connection.keys)
             if not batch.cursor:
                 break
             # A reply ends at 16 MiB: the others come with the next one.
@@ -90,7 +92,7 @@ class MongoSchedules(ScheduleStore):
                 if len(page) == limit or weight >= RESPONSE_MAX_BYTES:
                     return page, after
                 after = str(document["_id"])
-                for schedule in readable_schedules([document]):
+                for schedule in readable_schedules([document], self._connection.keys):
                     page.append(schedule)
                     weight += len(schedule.spec.template.parameters)
             if len(batch.documents) < asked and not batch.cursor:
@@ -99,7 +101,7 @@ class MongoSchedules(ScheduleStore):
     async def change_schedule(self, before: Schedule, after: Schedule) -> bool:
         with self._connection.call():
             result = await self._connection.schedules.replace_one(
-                _standing(before), to_schedule_document(after)
+                _standing(before), to_schedule_document(after, self._connection.keys)
             )
         return result.matched_count == 1
 
@@ -129,7 +131,7 @@ class MongoSchedules(ScheduleStore):
                     limit=limit,
                     hint=LOOK_INDEX,
                 )
-            schedules = list(readable_schedules(batch.documents))
+            schedules = list(readable_schedules(batch.documents, self._connection.keys))
             if schedules or not batch.documents:
                 return schedules
             last = batch.documents[-1]

@@ -15,7 +15,12 @@ from typing import Any
 from bson import Timestamp
 from pymongo.errors import PyMongoError
 
-from later_core.errors import HistoryLost, ResumeTokenInvalid, StoreUnavailable
+from later_core.errors import (
+    EncryptionKeyMissing,
+    HistoryLost,
+    ResumeTokenInvalid,
+    StoreUnavailable,
+)
 from later_core.model.instance import Instance
 from later_core.model.limits import PAGE_MAX_SIZE, RESPONSE_MAX_BYTES
 from later_core.model.query import Filter, PageKey
@@ -47,7 +52,8 @@ async def snapshot(
     after: PageKey | None,
 ) -> AsyncIterator[Snapshot]:
     """As ``Store.snapshot`` promises it. The first page is read here, and settles the moment."""
-    start = PageBuilder(PAGE_MAX_SIZE, (after.execution_time, after.id) if after else None, [])
+    place = (after.execution_time, after.id) if after else None
+    start = PageBuilder(connection.keys, PAGE_MAX_SIZE, place, [])
     if moment is not None:
         known = await _checked(connection, positions.to_moment(moment))
         first = await _read(connection, filter, start, moment=known)
@@ -78,6 +84,7 @@ class _MongoSnapshot(Snapshot):
         self.position = positions.just_behind(moment)
         self.moment = positions.of_moment(moment)
         self.time = moment.as_datetime()
+        self.locked: list[EncryptionKeyMissing] = []
         self._connection = connection
         self._filter = filter
         self._start = start
@@ -93,11 +100,14 @@ class _MongoSnapshot(Snapshot):
     async def pages(self) -> AsyncIterator[Sequence[Instance]]:
         batch = self._first
         page = self._start
+        page.locked = self.locked
         while True:
             documents = deque(batch.documents)
             while page.offer(documents):
                 yield page.instances
-                page = PageBuilder(PAGE_MAX_SIZE, page.place, [])
+                page = PageBuilder(
+                    self._connection.keys, PAGE_MAX_SIZE, page.place, [], locked=self.locked
+                )
             if len(batch.documents) < PAGE_MAX_SIZE and not batch.cursor:
                 break
             batch = await _read(self._connection, self._filter, page, moment=self._moment)
@@ -115,7 +125,7 @@ class _MongoSnapshot(Snapshot):
                 if weight >= RESPONSE_MAX_BYTES:
                     yield page
                     page, weight = [], 0
-                for schedule in readable_schedules([document]):
+                for schedule in readable_schedules([document], self._connection.keys, self.locked):
                     page.append(schedule)
                     weight += len(schedule.spec.template.parameters)
             if page:

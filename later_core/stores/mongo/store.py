@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from later_core.errors import StoreUnavailable
 from later_core.model.concurrency import Gated, Slot
+from later_core.model.encryption_key import EncryptionKey
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance
 from later_core.model.node import Node, NodeStatus
@@ -33,6 +34,7 @@ from later_core.stores.mongo import (
     nodes,
     permits,
     recovery,
+    rekeying,
     requirements,
     restoring,
 )
@@ -41,6 +43,7 @@ from later_core.stores.mongo import (
 )
 from later_core.stores.mongo.access import MongoAccess
 from later_core.stores.mongo.connection import Connection, connect
+from later_core.stores.mongo.key_ring import KeyRing
 from later_core.stores.mongo.schedules import MongoSchedules
 from later_core.stores.mongo.snapshot import snapshot
 from later_core.stores.mongo.stopwatch import Stopwatch
@@ -54,7 +57,8 @@ class MongoStore(MongoSchedules, MongoAccess, Store):
     database is; reads that may have to walk far take up to thirty.
 
     ``clock`` measures pauses on this machine; instants that decide are the database's. The observer,
-    if any, is told how long each command took.
+    if any, is told how long each command took. With keys, parameters and results are encrypted with the
+    first of them, and read with any.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class MongoStore(MongoSchedules, MongoAccess, Store):
         clock: Clock,
         observer: Observer | None = None,
         audit_retention: timedelta = timedelta(days=90),
+        keys: Sequence[EncryptionKey] = (),
     ) -> None:
         self._uri = uri
         self.is_local = uri.startswith(_BY_SOCKET)
@@ -74,10 +79,11 @@ class MongoStore(MongoSchedules, MongoAccess, Store):
         self._audit_retention = audit_retention
         self._clock = clock
         self._listeners = () if observer is None else (Stopwatch(observer),)
+        self._keys = KeyRing(keys)
         self._opened: Connection | None = None
 
     async def open(self) -> None:
-        connection = connect(self._uri, self._database, listeners=self._listeners)
+        connection = connect(self._uri, self._database, listeners=self._listeners, keys=self._keys)
         try:
             await requirements.check_server(connection, self._clock)
             await migrations.check_schema(connection)
@@ -258,6 +264,12 @@ class MongoStore(MongoSchedules, MongoAccess, Store):
         return await restoring.restore(
             self._connection, instances, may_replace=replace, validate_only=validate_only
         )
+
+    # -- encryption --------------------------------------------------------------------------
+
+    async def rekey(self) -> rekeying.Rekeyed:
+        """As ``rekeying.rekey`` promises it; needs keys."""
+        return await rekeying.rekey(self._connection)
 
     @property
     def _connection(self) -> Connection:

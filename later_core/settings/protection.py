@@ -1,0 +1,18 @@
+"""The settings that protect: what is stored from eyes, and a node from too much to do."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from later_core.settings.access import AccessSettings
+from later_core.settings.forms import EncryptionKeys
+
+
+class ProtectionSettings(AccessSettings):
+    """Those of ``Settings`` about what is encrypted and what is refused."""
+
+    encryption_keys: EncryptionKeys | None = Field(
+        None,
+        description="File with keys (or the keys, id:base64) that encrypt parameters and results in MongoDB;"
+        " the first one encrypts, all decrypt.",
+    )
