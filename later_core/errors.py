@@ -27,6 +27,7 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     ├── PermissionDenied              who asks is known, and may not
     ├── LimitReached                  a bound of this server
     │   ├── SubscriberTooSlow
+    │   ├── ServerOverloaded          create
     │   └── TooManyWatches
     ├── HistoryLost                   the store no longer knows what came after a position
     │   └── SnapshotLost              export
@@ -402,6 +403,19 @@ class SubscriberTooSlow(LimitReached):
     @property
     def metadata(self) -> dict[str, str]:
         return {"resume_token": self.resume_token}
+
+
+class ServerOverloaded(LimitReached):
+    """A create that would cost this server memory or punctuality. Worth another try, after a while.
+
+    ``retry_after``: how long, in seconds, it is of no use to try again.
+    """
+
+    reason = "SERVER_OVERLOADED"
+
+    def __init__(self, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__("this server has more to create than it can do in time; try again")
 
 
 class TooManyWatches(LimitReached):

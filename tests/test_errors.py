@@ -55,6 +55,7 @@ WITH_DATA: list[LaterError] = [
     errors.ListenUnprotected("0.0.0.0:9081", "nothing is encrypted"),
     errors.CertificateUnusable("LATER_TLS_CERT", "cannot read cert.pem"),
     errors.TooManyWatches(1024),
+    errors.ServerOverloaded(0.5),
     errors.PluginConflict("two plugins provide a store"),
     errors.DataDirectoryInUse("/var/lib/later", 4711),
     errors.DataDirectoryInUse("/var/lib/later", None),

@@ -17,6 +17,7 @@ from later_core.app.access import AccessParts
 from later_core.app.figures import show_figures
 from later_core.app.identity import describe, new_node_id
 from later_core.app.lifecycle import dispatch, patiently, run_loops
+from later_core.app.load import overload_of
 from later_core.engine.admission import Admission
 from later_core.engine.carrier import Carrier
 from later_core.engine.dispatcher import Dispatcher, Pace
@@ -225,6 +226,7 @@ async def node(
         on_event=_sharing(on_event, membership) if on_event else None,
         lag=feed_lag,
     )
+    watchdog = Watchdog(clock=clock, name_of=runner.name_of) if watch_loop else None
     instances = Instances(
         store=store,
         tasks=tasks,
@@ -233,6 +235,7 @@ async def node(
         runs=runs,
         lease=lease,
         database_clock=database_clock,
+        overload=overload_of(window, runs, health, watchdog, clock, database_clock),
     )
     schedules = Schedules(
         store=store,
@@ -259,7 +262,6 @@ async def node(
         version=version("later-core"),
         started_at=started_at,
     )
-    watchdog = Watchdog(clock=clock, name_of=runner.name_of) if watch_loop else None
     access = AccessParts.of(store, settings, clock, database_clock)
     loops = {
         "keeper": keeper.run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -15,10 +16,15 @@ from later_core.client.errors import SERVER_UNREACHABLE, RpcError, from_call
 from later_core.errors import TokenUnprotected
 from later_core.model.address import is_private
 from later_core.model.tls import ClientTls
+from later_core.ports.clock import SystemClock
 from later_core.telemetry.propagation import outgoing
 
 if TYPE_CHECKING:
     from later_core.settings import Settings
+
+#: Of what a server asks to wait, up to so much more by chance: those that were refused together come apart.
+_SPREAD = 0.5
+_CLOCK = SystemClock()
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -96,10 +102,21 @@ class Connection:
     async def _call(
         self, method: Callable[..., Awaitable[_Response]], request: _Request
     ) -> _Response:
-        try:
-            return await method(request, timeout=self._deadline, metadata=outgoing())
-        except grpc.aio.AioRpcError as error:
-            raise await self._explained(error) from None
+        """The answer, within the deadline in all.
+
+        What a server refuses for having too much to do, and has not begun, is tried again when it says.
+        """
+        give_up = _CLOCK.monotonic() + self._deadline
+        while True:
+            left = give_up - _CLOCK.monotonic()
+            try:
+                return await method(request, timeout=left, metadata=outgoing())
+            except grpc.aio.AioRpcError as error:
+                failed = await self._explained(error)
+            wait = _wait_before_another(failed)
+            if wait is None or _CLOCK.monotonic() + wait >= give_up:
+                raise failed
+            await _CLOCK.sleep(wait)
 
     async def _explained(self, error: grpc.aio.AioRpcError) -> RpcError:
         """What a failed call describes; where no connection came about, with the cause."""
@@ -107,3 +124,10 @@ class Connection:
         if described.reason != SERVER_UNREACHABLE:
             return described
         return await diagnose(self.address, self._tls) or described
+
+
+def _wait_before_another(failed: RpcError) -> float | None:
+    """How long to wait before the same call is made again, in seconds; None: it is not."""
+    if failed.code != "RESOURCE_EXHAUSTED" or failed.retry_after is None:
+        return None
+    return failed.retry_after * random.uniform(1.0, 1.0 + _SPREAD)  # noqa: S311 - no secret

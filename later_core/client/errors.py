@@ -18,7 +18,8 @@ class RpcError(Exception):
     ``code`` is the name of the gRPC status (``NOT_FOUND``). ``reason`` is the stable word of the
     server's error (``INSTANCE_NOT_FOUND``), ``SERVER_UNREACHABLE`` where no server answered,
     ``SERVERS_NOT_SERVING`` where several did and none is healthy, else empty. ``violations`` name the
-    wrong fields of a request; ``metadata`` is the error's data.
+    wrong fields of a request; ``metadata`` is the error's data; ``retry_after``: how many seconds the
+    server asks to wait before another try, None where it does not say.
     """
 
     def __init__(
@@ -29,8 +30,10 @@ class RpcError(Exception):
         reason: str = "",
         violations: Sequence[FieldViolation] = (),
         metadata: Mapping[str, str] | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
+        self.retry_after = retry_after
         self.code = code
         self.message = message
         self.reason = reason
@@ -66,6 +69,7 @@ _UNHEALTHY = "backend unhealthy"
 def from_status(status: status_pb2.Status) -> RpcError:
     """The error that a google.rpc.Status describes. Details of unknown types are passed over."""
     reason = ""
+    retry_after: float | None = None
     metadata: dict[str, str] = {}
     violations: list[FieldViolation] = []
     for detail in status.details:
@@ -73,6 +77,10 @@ def from_status(status: status_pb2.Status) -> RpcError:
             info = error_details_pb2.ErrorInfo()
             detail.Unpack(info)
             reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+            retry = error_details_pb2.RetryInfo()
+            detail.Unpack(retry)
+            retry_after = retry.retry_delay.ToTimedelta().total_seconds()
         elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
             bad_request = error_details_pb2.BadRequest()
             detail.Unpack(bad_request)
@@ -85,6 +93,7 @@ def from_status(status: status_pb2.Status) -> RpcError:
         reason=reason,
         violations=violations,
         metadata=metadata,
+        retry_after=retry_after,
     )
 
 

@@ -39,6 +39,7 @@ class Watchdog:
         self._threshold = threshold
         self._ticked = clock.monotonic()
         self._longest = 0.0
+        self._last = 0.0
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -63,7 +64,12 @@ class Watchdog:
         while True:
             self._ticked = self._clock.monotonic()
             await self._clock.sleep(_TICK)
-            self._longest = max(self._longest, self._late())
+            self._last = self._late()
+            self._longest = max(self._longest, self._last)
+
+    def behind(self) -> float:
+        """How late, in seconds, the loop comes to what is to be done: at the last tick, or by now."""
+        return max(self._last, self._late())
 
     def take_longest(self) -> float:
         """The longest time, in seconds, for which the loop has been held up since this was last asked.

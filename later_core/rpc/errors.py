@@ -29,6 +29,7 @@ from later_core.errors import (
     PermissionDenied,
     RevisionMismatch,
     ScheduleAlreadyExists,
+    ServerOverloaded,
     ServerStopping,
     StoreUnavailable,
     Unauthenticated,
@@ -97,9 +98,19 @@ def to_status(error: BaseException, *, brief: bool = False) -> status_pb2.Status
     if isinstance(error, InvalidRequest):
         limit = _BRIEF_VIOLATIONS_MAX_BYTES if brief else _VIOLATIONS_MAX_BYTES
         _add(status, _bad_request(error.violations, limit))
-    if isinstance(error, StoreUnavailable | ServerStopping):
-        _add(status, error_details_pb2.RetryInfo(retry_delay=to_duration(_RETRY_AFTER)))
+    if (delay := _retry_after(error)) is not None:
+        _add(status, error_details_pb2.RetryInfo(retry_delay=to_duration(delay)))
     return status
+
+
+def _retry_after(error: LaterError) -> timedelta | None:
+    match error:
+        case StoreUnavailable() | ServerStopping():
+            return _RETRY_AFTER
+        case ServerOverloaded():
+            return timedelta(seconds=error.retry_after)
+        case _:
+            return None
 
 
 def trailing_metadata(status: status_pb2.Status) -> tuple[tuple[str, str | bytes], ...]:

@@ -22,6 +22,7 @@ from later_core.local.database_clock import DatabaseClock
 from later_core.local.grouping import Group
 from later_core.local.intake import Intake
 from later_core.local.lease import Lease
+from later_core.local.overload import Load, Overload
 from later_core.local.runs import Runs, Stop
 from later_core.local.window import Window
 from later_core.model.instance import Instance, NewInstance
@@ -49,7 +50,9 @@ class Instances:
         runs: Runs,
         lease: Lease,
         database_clock: DatabaseClock,
+        overload: Overload | None = None,
     ) -> None:
+        self._overload = overload or Overload()
         self._store = store
         self._tasks = tasks
         self._window = window
@@ -77,21 +80,31 @@ class Instances:
         """Store one instance, or answer the one stored by an earlier equal request.
 
         Raises:
-            TaskNotFound, InstanceAlreadyExists, InvalidRequest, PermissionDenied, StoreUnavailable.
+            TaskNotFound, InstanceAlreadyExists, InvalidRequest, PermissionDenied, StoreUnavailable,
+            ServerOverloaded.
         """
         who = caller()
         self._check(who, request)
         placed = place(request, now=self._database_clock.now(), principal=who.name)
-        answer = await self._changes.carry(self._insert(placed))
+        load = self._overload.take(1, len(placed.parameters))
+        try:
+            answer = await self._changes.carry(self._insert(placed, load))
+        finally:
+            load.drop()
         if isinstance(answer, LaterError):
             raise answer
         return answer
 
-    async def create_many(self, requests: Sequence[NewInstance]) -> Sequence[Instance | LaterError]:
+    async def create_many(
+        self, requests: Sequence[NewInstance], *, is_patient: bool = False
+    ) -> Sequence[Instance | LaterError]:
         """Store many; each request is answered by its instance or its error, in order.
+
+        ``is_patient``: where there is too much to do it waits, as the caller has his client wait.
 
         Raises:
             StoreUnavailable: some may be stored; repeating with the same ids is safe.
+            ServerOverloaded: nothing was stored.
         """
         answers: list[Instance | LaterError | None] = [None] * len(requests)
         placed: list[Instance] = []
@@ -105,7 +118,15 @@ class Instances:
             except LaterError as error:
                 answers[index] = error
         if placed:
-            stored = await self._changes.carry(self._insert_many(placed))
+            size = sum(len(instance.parameters) for instance in placed)
+            if is_patient:
+                load = await self._overload.take_in_turn(len(placed), size)
+            else:
+                load = self._overload.take(len(placed), size)
+            try:
+                stored = await self._changes.carry(self._insert_many(placed, load))
+            finally:
+                load.drop()
             for index, answer in zip(places, stored, strict=True):
                 answers[index] = answer
         return [answer for answer in answers if answer is not None]
@@ -229,13 +250,15 @@ class Instances:
                 del self._rescheduling[id]
                 self._overlapping.discard(id)
 
-    async def _insert(self, placed: Instance) -> Instance | LaterError:
-        with self._doubting(placed):
+    async def _insert(self, placed: Instance, load: Load) -> Instance | LaterError:
+        with load, self._doubting(placed):
             result = await self._inserts.submit(placed)
         return self._answer(result)
 
-    async def _insert_many(self, placed: Sequence[Instance]) -> Sequence[Instance | LaterError]:
-        with self._doubting(*placed):
+    async def _insert_many(
+        self, placed: Sequence[Instance], load: Load
+    ) -> Sequence[Instance | LaterError]:
+        with load, self._doubting(*placed):
             results = await self._store.insert(placed)
         return [self._answer(result) for result in results]
 

@@ -23,6 +23,7 @@ from later_core.local.intake import Intake
 from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
 from later_core.local.membership import Membership
+from later_core.local.overload import Overload
 from later_core.local.runs import Runs
 from later_core.local.window import Window
 from later_core.model.binding import Binding
@@ -143,6 +144,7 @@ async def _serve(
     guarded: bool = False,
     jwts: Verifier | None = None,
     bindings: Sequence[Binding] = (),
+    overload: Overload | None = None,
 ) -> AsyncIterator[Served]:
     clock = SystemClock()
     store = store or MemoryStore(clock=clock)
@@ -182,6 +184,7 @@ async def _serve(
         runs=runs,
         lease=lease,
         database_clock=database_clock,
+        overload=overload,
     )
     schedules = Schedules(
         store=store,

@@ -145,7 +145,7 @@ class InstanceServicer(InstanceServiceServicer):
         self, trace_parent: str | None, request: pb.StreamCreateInstancesRequest
     ) -> pb.StreamCreateInstancesResponse:
         response = pb.StreamCreateInstancesResponse()
-        answers = await self._create_each(request.requests, trace_parent)
+        answers = await self._create_each(request.requests, trace_parent, is_patient=True)
         for index, answer in enumerate(answers):
             if isinstance(answer, LaterError):
                 response.ids.append("")
@@ -155,7 +155,11 @@ class InstanceServicer(InstanceServiceServicer):
         return response
 
     async def _create_each(
-        self, requests: Sequence[pb.CreateInstanceRequest], trace_parent: str | None
+        self,
+        requests: Sequence[pb.CreateInstanceRequest],
+        trace_parent: str | None,
+        *,
+        is_patient: bool = False,
     ) -> Sequence[Instance | LaterError]:
         """Each request answered by its instance or its error: a wrong one fails alone."""
         wanted: list[NewInstance] = []
@@ -166,7 +170,8 @@ class InstanceServicer(InstanceServiceServicer):
                 wanted.append(from_new_instance(request, trace_parent))
             except InvalidRequest as error:
                 failures[index] = error
-        created = iter(await self._instances.create_many(wanted) if wanted else ())
+        answers = await self._instances.create_many(wanted, is_patient=is_patient) if wanted else ()
+        created = iter(answers)
         return [
             _placed(failures.get(index) or next(created), index) for index in range(len(requests))
         ]
