@@ -28,6 +28,7 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     ├── LimitReached                  a bound of this server
     │   ├── SubscriberTooSlow
     │   ├── ServerOverloaded          create
+    │   ├── QuotaExceeded             create
     │   └── TooManyWatches
     ├── HistoryLost                   the store no longer knows what came after a position
     │   └── SnapshotLost              export
@@ -416,6 +417,27 @@ class ServerOverloaded(LimitReached):
     def __init__(self, retry_after: float) -> None:
         self.retry_after = retry_after
         super().__init__("this server has more to create than it can do in time; try again")
+
+
+class QuotaExceeded(LimitReached):
+    """The caller has had as much created as it may in a time. Worth another try, after a while.
+
+    ``retry_after``: as in ``ServerOverloaded``.
+    """
+
+    reason = "QUOTA_EXCEEDED"
+
+    def __init__(self, principal: str, limit: str, retry_after: float) -> None:
+        self.principal = principal
+        self.limit = limit
+        self.retry_after = retry_after
+        super().__init__(
+            f"{principal or 'whoever asks'!r} may have {limit} created by this server; try again later"
+        )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"principal": self.principal, "limit": self.limit}
 
 
 class TooManyWatches(LimitReached):

@@ -46,6 +46,7 @@ from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
 from later_core.local.lobby import Lobby
 from later_core.local.membership import Membership
+from later_core.local.quotas import Quotas
 from later_core.local.runs import Runs
 from later_core.local.window import Window
 from later_core.model.event import Event
@@ -235,6 +236,7 @@ async def node(
         runs=runs,
         lease=lease,
         database_clock=database_clock,
+        quotas=Quotas(clock=clock, rates=settings.create_rates),
         overload=overload_of(window, runs, health, watchdog, clock, database_clock),
     )
     schedules = Schedules(

@@ -102,8 +102,10 @@ def parse_rate(text: str) -> RateLimit:
     )
 
 
-def parse_rates(text: str) -> dict[str, RateLimit | None]:
+def parse_rates(text: str, *, of: str = "task", such: str = "mail") -> dict[str, RateLimit | None]:
     """Rates by task: ``mail=10/s, http-post=none``; none lifts the limit that a task has.
+
+    ``of`` something else: a complaint says so, with ``such`` as the name of one.
 
     Raises:
         ValueError: it names none, or a task twice.
@@ -113,7 +115,7 @@ def parse_rates(text: str) -> dict[str, RateLimit | None]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         task, equals, rate = (word.strip() for word in part.rpartition("="))
         if not task or not equals:
-            raise ValueError(f"{part!r} is not task=rate; write mail=10/s, or mail=none")
+            raise ValueError(f"{part!r} is not {of}=rate; write {such}=10/s, or {such}=none")
         if task in rates:
             raise ValueError(f"{task!r} has two rates")
         rates[task] = None if rate == "none" else parse_rate(rate)

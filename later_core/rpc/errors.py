@@ -27,6 +27,7 @@ from later_core.errors import (
     Misconfigured,
     NotFound,
     PermissionDenied,
+    QuotaExceeded,
     RevisionMismatch,
     ScheduleAlreadyExists,
     ServerOverloaded,
@@ -107,7 +108,7 @@ def _retry_after(error: LaterError) -> timedelta | None:
     match error:
         case StoreUnavailable() | ServerStopping():
             return _RETRY_AFTER
-        case ServerOverloaded():
+        case ServerOverloaded() | QuotaExceeded():
             return timedelta(seconds=error.retry_after)
         case _:
             return None

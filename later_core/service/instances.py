@@ -23,6 +23,7 @@ from later_core.local.grouping import Group
 from later_core.local.intake import Intake
 from later_core.local.lease import Lease
 from later_core.local.overload import Load, Overload
+from later_core.local.quotas import Quotas
 from later_core.local.runs import Runs, Stop
 from later_core.local.window import Window
 from later_core.model.instance import Instance, NewInstance
@@ -51,7 +52,9 @@ class Instances:
         lease: Lease,
         database_clock: DatabaseClock,
         overload: Overload | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
+        self._quotas = quotas or Quotas()
         self._overload = overload or Overload()
         self._store = store
         self._tasks = tasks
@@ -81,13 +84,14 @@ class Instances:
 
         Raises:
             TaskNotFound, InstanceAlreadyExists, InvalidRequest, PermissionDenied, StoreUnavailable,
-            ServerOverloaded.
+            ServerOverloaded, QuotaExceeded.
         """
         who = caller()
         self._check(who, request)
         placed = place(request, now=self._database_clock.now(), principal=who.name)
         load = self._overload.take(1, len(placed.parameters))
         try:
+            self._quotas.take(who.name, 1)
             answer = await self._changes.carry(self._insert(placed, load))
         finally:
             load.drop()
@@ -104,7 +108,7 @@ class Instances:
 
         Raises:
             StoreUnavailable: some may be stored; repeating with the same ids is safe.
-            ServerOverloaded: nothing was stored.
+            ServerOverloaded, QuotaExceeded: nothing was stored.
         """
         answers: list[Instance | LaterError | None] = [None] * len(requests)
         placed: list[Instance] = []
@@ -120,10 +124,13 @@ class Instances:
         if placed:
             size = sum(len(instance.parameters) for instance in placed)
             if is_patient:
+                await self._quotas.take_in_turn(who.name, len(placed))
                 load = await self._overload.take_in_turn(len(placed), size)
             else:
                 load = self._overload.take(len(placed), size)
             try:
+                if not is_patient:
+                    self._quotas.take(who.name, len(placed))
                 stored = await self._changes.carry(self._insert_many(placed, load))
             finally:
                 load.drop()

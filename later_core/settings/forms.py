@@ -83,6 +83,14 @@ def _encryption_keys(value: SecretStr) -> SecretStr:
     return value
 
 
+def _create_rates(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return MappingProxyType(parse_rates(value, of="principal", such="ci"))
+
+
+#: Rates of creates by principal, all others as ``*``; None: without a bound.
+CreateRates = Annotated[Mapping[str, RateLimit | None], BeforeValidator(_create_rates)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
 #: Of one server or of several that share one database, for who talks to them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from later_core.settings.access import AccessSettings
-from later_core.settings.forms import EncryptionKeys
+from later_core.settings.forms import CreateRates, EncryptionKeys
 
 
 class ProtectionSettings(AccessSettings):
@@ -15,4 +15,9 @@ class ProtectionSettings(AccessSettings):
         None,
         description="File with keys (or the keys, id:base64) that encrypt parameters and results in MongoDB;"
         " the first one encrypts, all decrypt.",
+    )
+    create_rates: CreateRates = Field(
+        "",
+        validate_default=True,
+        description="What each principal may have created by a node: ci=10/s+100, *=500/s+5000, batch=none.",
     )

@@ -24,6 +24,7 @@ from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
 from later_core.local.membership import Membership
 from later_core.local.overload import Overload
+from later_core.local.quotas import Quotas
 from later_core.local.runs import Runs
 from later_core.local.window import Window
 from later_core.model.binding import Binding
@@ -145,6 +146,7 @@ async def _serve(
     jwts: Verifier | None = None,
     bindings: Sequence[Binding] = (),
     overload: Overload | None = None,
+    quotas: Quotas | None = None,
 ) -> AsyncIterator[Served]:
     clock = SystemClock()
     store = store or MemoryStore(clock=clock)
@@ -185,6 +187,7 @@ async def _serve(
         lease=lease,
         database_clock=database_clock,
         overload=overload,
+        quotas=quotas,
     )
     schedules = Schedules(
         store=store,
