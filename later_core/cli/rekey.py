@@ -11,7 +11,7 @@ import click
 from later_core.cli.installation import config_option, prepare, set_option
 from later_core.cli.session import run
 from later_core.settings import assignments
-from later_core.telemetry import configure_logging
+from later_core.telemetry.logs import configure_logging
 
 
 @click.command()
