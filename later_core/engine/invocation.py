@@ -11,17 +11,15 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from contextvars import copy_context
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 import structlog
 
-from later_core.model.instance import InstanceError
-from later_core.model.limits import ERROR_MESSAGE_MAX_LENGTH, RESULT_MAX_BYTES
-from later_core.model.outcome import Failed, Outcome, Succeeded
+from later_core.engine.judgement import judge_error, judge_result, name_of
+from later_core.model.outcome import Outcome
 from later_core.plugin.context import Context
-from later_core.plugin.task import Task, TaskError
+from later_core.plugin.task import Task
 
 _log = structlog.get_logger(__name__)
 
@@ -45,6 +43,7 @@ class Invocation:
 
         Only the attempt's own cancellation passes; every other exception is an outcome.
         """
+        attempt = asyncio.current_task()
         try:
             if _is_async(task.run):
                 try:
@@ -57,26 +56,27 @@ class Invocation:
             else:
                 value = await self._in_thread(task.run, context, began, ended=ended)
         except BaseException as error:
-            if _is_ours(error):
+            if _is_ours(error, attempt):
                 raise
-            return _failed(error)
-        return _succeeded(value)
+            return judge_error(error)
+        return judge_result(value)
 
     async def callback(self, callback: Callable[..., Any], context: Context, *args: Any) -> None:
         """``on_success``, ``on_fail`` or ``on_abort``; what it raises is logged and changes nothing."""
         if _is_inherited(callback):
             return
+        attempt = asyncio.current_task()
         try:
             if _is_async(callback):
                 await callback(context, *args)
             else:
                 await self._in_thread(callback, context, lambda: None, *args)
         except BaseException as error:
-            if _is_ours(error):
+            if _is_ours(error, attempt):
                 raise
             _log.exception(
                 "callback failed",
-                callback=getattr(callback, "__name__", repr(callback)),
+                callback=getattr(callback, "__name__", name_of(callback)),
                 task=context.instance.task,
                 instance=context.instance.id,
                 attempt=context.attempt,
@@ -96,9 +96,10 @@ class Invocation:
             try:
                 began()
                 return call(context, *args)
-            except StopIteration as error:
-                # No future carries this one: before Python 3.12 the attempt would wait for ever.
-                raise RuntimeError(f"{call!r} raised StopIteration") from error
+            except (StopIteration, GeneratorExit) as error:
+                # No future carries the one: before Python 3.12 the attempt would wait for ever. The
+                # other would close whatever awaits it, the attempt too.
+                raise RuntimeError(f"{call!r} raised {name_of(error)}") from error
             finally:
                 if ended is not None:
                     with suppress(RuntimeError):  # the loop is closed, and the process about to end
@@ -120,68 +121,26 @@ def _is_async_function(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function)
 
 
-def _is_ours(error: BaseException) -> bool:
-    """Whether the error was meant for the node: its own cancellation, or Ctrl-C.
+def _is_ours(error: BaseException, attempt: asyncio.Task[Any] | None) -> bool:
+    """Whether the error was meant for the attempt: its cancellation, or its end with the event loop.
 
-    A plugin may raise CancelledError of its own accord, or await something that was cancelled.
+    A plugin may raise CancelledError of its own accord, or await something that was cancelled; it may
+    raise GeneratorExit, which comes from elsewhere only while the attempt itself does not run; and
+    KeyboardInterrupt, which a server never gets: its signals are events of the loop.
     """
     if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0
-    return isinstance(error, KeyboardInterrupt | GeneratorExit)
+        return attempt is not None and attempt.cancelling() > 0
+    return isinstance(error, GeneratorExit) and not _is_running(attempt)
+
+
+def _is_running(attempt: asyncio.Task[Any] | None) -> bool:
+    try:
+        return attempt is not None and asyncio.current_task() is attempt
+    except RuntimeError:  # there is no loop any more
+        return False
 
 
 def _is_inherited(callback: Callable[..., Any]) -> bool:
     """Whether it is the empty one of ``Task``: not worth a thread, nor a call."""
     function = getattr(callback, "__func__", None)
     return function is not None and function is getattr(Task, function.__name__, None)
-
-
-def _failed(error: BaseException) -> Outcome:
-    """What the author raised; nothing that is odd about it reaches further than its own instance."""
-    try:
-        message = str(error)
-    except Exception:  # noqa: BLE001 - an author's __str__ may raise anything
-        message = "(its text cannot be read)"
-    if not isinstance(error, TaskError):
-        return Failed(error=_describe("TASK_FAILED", f"{type(error).__name__}: {message}"))
-    # What an author gave need not be of the type that was asked for.
-    reason: object = error.reason
-    result: object = error.result
-    retry_after: object = error.retry_after
-    return Failed(
-        error=_describe(reason if isinstance(reason, str) else "TASK_FAILED", message),
-        is_final=bool(error.is_final),
-        result=result[:RESULT_MAX_BYTES] if isinstance(result, bytes) else b"",
-        retry_after=retry_after if isinstance(retry_after, timedelta) else None,
-    )
-
-
-def _describe(reason: str, message: str) -> InstanceError:
-    return InstanceError(reason=_storable(reason), message=_storable(message))
-
-
-def _storable(text: str) -> str:
-    """As much of it as is kept, without lone surrogates: neither the store nor gRPC takes those."""
-    return text[:ERROR_MESSAGE_MAX_LENGTH].encode("utf-8", "replace").decode()
-
-
-def _succeeded(value: object) -> Outcome:
-    match value:
-        case None:
-            return Succeeded()
-        case str():
-            try:
-                result = value.encode()
-            except UnicodeEncodeError as error:
-                message = f"run returned text that is not UTF-8: {error.reason}"
-                return Failed(error=_describe("RESULT_INVALID", message), is_final=True)
-        case bytes() | bytearray() | memoryview():
-            result = bytes(value)
-        case _:
-            message = f"run returned {type(value).__name__}; return bytes, str or None"
-            return Failed(error=_describe("RESULT_INVALID", message), is_final=True)
-    if len(result) > RESULT_MAX_BYTES:
-        message = f"the result has {len(result)} bytes, more than {RESULT_MAX_BYTES}: not kept"
-        return Succeeded(note=_describe("RESULT_TOO_LARGE", message))
-    return Succeeded(result=result)

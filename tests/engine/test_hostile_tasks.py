@@ -108,3 +108,31 @@ async def test_a_timeout_does_not_reach_into_the_callback(running):
         await bench.create("a", timeout=timedelta(seconds=2))
         await clock.advance(10)
         assert seen == [False]
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, KeyboardInterrupt, SystemExit, BaseException])
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_an_error_that_python_means_for_itself_fails_the_attempt_alone(
+    running, error, is_async
+):
+    class Odd(Task):
+        name = "odd"
+
+        async def later(self, context):
+            raise error
+
+        def now(self, context):
+            raise error
+
+        run = later if is_async else now
+        on_fail = lambda self, context, _: self.run(context)  # noqa: E731 -- raises it once more
+
+    async with running(Odd(), RecordingTask()) as bench:
+        await bench.create("odd", task="odd")
+        await bench.create("good", delay=1)
+        async with asyncio.timeout(30):
+            while not (ended := await bench.get("odd")).state.is_final:
+                await bench.clock.advance(0.1)
+        assert ended.state is State.FAILED
+        await bench.clock.advance(2)
+        assert (await bench.get("good")).state is State.SUCCEEDED
