@@ -9,7 +9,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from later_core.model.limits import TASK_NAME_MAX_LENGTH
+from later_core.model.limits import (
+    SCHEMA_MAX_DEPTH,
+    SCHEMA_MAX_LENGTH,
+    TASK_DESCRIPTION_MAX_LENGTH,
+    TASK_NAME_MAX_LENGTH,
+)
 from later_core.model.permission import TASK_PERMISSION
 from later_core.model.rate import RateLimit
 from later_core.plugin.setting import PluginSetting
@@ -82,8 +87,7 @@ def _check_task(task: Any) -> None:
             f"task name {name[:TASK_NAME_MAX_LENGTH]!r} is not lower case with dashes, like http-post,"
             f" of at most {TASK_NAME_MAX_LENGTH} characters"
         )
-    if not isinstance(task.description, str):
-        raise Unfit(f"the description of task {name!r} is not text")
+    _check_description(name, task.description)
     for callback in _CALLBACKS:
         function = getattr(task, callback)
         if not callable(function):
@@ -102,12 +106,39 @@ def _check_permission(name: str, permission: Any) -> None:
         raise Unfit(f"the permission of task {name!r} is not lower case with dashes, like run-bash")
 
 
+def _check_description(name: str, description: Any) -> None:
+    if not isinstance(description, str):
+        raise Unfit(f"the description of task {name!r} is not text")
+    if len(description) > TASK_DESCRIPTION_MAX_LENGTH:
+        raise Unfit(
+            f"the description of task {name!r} is longer than {TASK_DESCRIPTION_MAX_LENGTH} characters"
+        )
+    try:
+        description.encode()
+    except UnicodeEncodeError as error:
+        raise Unfit(f"the description of task {name!r} is not UTF-8: {error.reason}") from None
+
+
 def _check_schema(name: str, schema: Any) -> None:
     if schema is None:
         return
     if not isinstance(schema, Mapping):
         raise Unfit(f"the parameters_schema of task {name!r} is not a mapping")
     try:
-        json.dumps(dict(schema))
-    except (TypeError, ValueError) as error:
+        text = json.dumps(dict(schema), allow_nan=False)
+        depth = _depth(schema)
+    except (TypeError, ValueError, RecursionError) as error:
         raise Unfit(f"the parameters_schema of task {name!r} is not JSON: {error}") from None
+    if len(text) > SCHEMA_MAX_LENGTH or depth > SCHEMA_MAX_DEPTH:
+        raise Unfit(
+            f"the parameters_schema of task {name!r} has {len(text)} characters at {depth} levels; there may"
+            f" be {SCHEMA_MAX_LENGTH} at {SCHEMA_MAX_DEPTH}"
+        )
+
+
+def _depth(value: Any) -> int:
+    """How many levels of objects and lists there are."""
+    inner = value.values() if isinstance(value, Mapping) else value
+    if not isinstance(inner, Iterable) or isinstance(inner, str):
+        return 0
+    return 1 + max(map(_depth, inner), default=0)

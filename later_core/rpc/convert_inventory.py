@@ -48,7 +48,7 @@ def _schema(task: str, schema: Mapping[str, Any] | None) -> Struct | None:
         return None
     try:
         return json_text.to_struct(schema)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:  # the last: no double holds a number
         import structlog  # of the server; a client imports this too
 
         log = structlog.get_logger(__name__)

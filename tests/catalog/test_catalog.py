@@ -149,6 +149,38 @@ BROKEN = {
         HEAD + "class R(T):\n rate_limit = '10/s'\n@hookimpl\ndef later_tasks(): return [R('r')]",
         "the rate_limit of task 'r' is not a later_core.RateLimit",
     ),
+    "description": (
+        HEAD + "class D(T):\n description = '\\ud800'\n"
+        "@hookimpl\ndef later_tasks(): return [D('d')]",
+        "the description of task 'd' is not UTF-8",
+    ),
+    "long description": (
+        HEAD + "class D(T):\n description = 'x' * 1025\n"
+        "@hookimpl\ndef later_tasks(): return [D('d')]",
+        "the description of task 'd' is longer than 1024 characters",
+    ),
+    "schema without an end": (
+        HEAD
+        + "class S(T):\n parameters_schema = {}\nS.parameters_schema['a'] = S.parameters_schema\n"
+        "@hookimpl\ndef later_tasks(): return [S('s')]",
+        "the parameters_schema of task 's' is not JSON",
+    ),
+    "schema with a number that is none": (
+        HEAD + "class S(T):\n parameters_schema = {'a': float('nan')}\n"
+        "@hookimpl\ndef later_tasks(): return [S('s')]",
+        "the parameters_schema of task 's' is not JSON",
+    ),
+    "deep schema": (
+        HEAD
+        + "import json\nclass S(T):\n parameters_schema = json.loads('{\"a\":' * 31 + '1' + '}' * 31)\n"
+        "@hookimpl\ndef later_tasks(): return [S('s')]",
+        "at 31 levels; there may be",
+    ),
+    "long schema": (
+        HEAD + "class S(T):\n parameters_schema = {'a': 'x' * 66_000}\n"
+        "@hookimpl\ndef later_tasks(): return [S('s')]",
+        "has 66009 characters at 1 levels",
+    ),
     "settings raise": (
         HEAD + "@hookimpl\ndef later_settings(): 1 / 0",
         "later_settings raised ZeroDivision",
