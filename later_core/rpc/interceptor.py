@@ -161,8 +161,11 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         except asyncio.CancelledError:
             code = "CANCELLED"
             raise
-        except grpc.aio.BaseError:
-            # Answered already (by a neighbour's abort), or nobody is left to answer.
+        except grpc.aio.InternalError as error:
+            # A write that fails: its client has gone. Else gRPC would log an error for each that does.
+            code = "CANCELLED"
+            raise asyncio.CancelledError from error
+        except grpc.aio.BaseError:  # answered already, by a neighbour's abort
             code = _name(context.code())
             raise
         except Exception as error:  # noqa: BLE001 - the one place where a call's errors end
@@ -264,7 +267,10 @@ async def _respond(behavior: _Behavior, request: Any, context: _Context) -> None
 
 
 async def _abort(context: _Context, status: Any) -> NoReturn:
-    await context.abort(_CODES[status.code], status.message, trailing_metadata(status))
+    try:
+        await context.abort(_CODES[status.code], status.message, trailing_metadata(status))
+    except grpc.aio.InternalError as error:
+        raise asyncio.CancelledError from error  # nobody is left to answer, or one who takes no answer
     raise AssertionError  # abort always raises
 
 

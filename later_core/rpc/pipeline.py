@@ -32,6 +32,7 @@ async def answer_in_order(
 
     Raises:
         LaterError: the first one, in the order of the requests.
+        grpc.aio.BaseError: the client has gone.
 
     """
     free = asyncio.Semaphore(in_flight)
@@ -66,7 +67,12 @@ async def answer_in_order(
                 failure = result
                 reader.cancel()
                 break
-            await send(result)
+            try:
+                await send(result)
+            except grpc.aio.BaseError as error:  # the client has gone
+                failure = error
+                reader.cancel()
+                break
             free.release()
     if failure is not None:
         raise failure

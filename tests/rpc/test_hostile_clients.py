@@ -256,3 +256,21 @@ async def test_watches_beyond_the_bound_are_refused_until_one_ends(serve, refusa
         while not await is_watched(served):  # until the server has noticed
             pass
         await others_are_served(served)
+
+
+async def test_who_takes_no_answer_and_leaves_is_no_error_in_the_log(serve, caplog):
+    async with serve() as served:
+        async with hostile_to(served) as hostile:
+            hostile.http.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
+            await hostile.settle()
+            stream = hostile.open_stream("InstanceService/WatchInstances")
+            hostile.http.send_data(stream, bytes(5), end_stream=True)
+            await hostile.send()
+            await hostile.until(h2.events.ResponseReceived)
+            async with asyncio.timeout(SECONDS):
+                while not len(served.hub):
+                    await served.tasks.ListTasks(pb.ListTasksRequest())
+        async with asyncio.timeout(SECONDS):
+            while len(served.hub):  # until the server has noticed
+                await served.tasks.ListTasks(pb.ListTasksRequest())
+        assert not [each for each in caplog.records if each.levelname == "ERROR"]
