@@ -101,7 +101,7 @@ class _Reader:
     def _take_extras(self, number: int, text: str) -> None:
         try:
             extras = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             extras = None
         if isinstance(extras, dict):
             self._extras = extras

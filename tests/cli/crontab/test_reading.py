@@ -214,3 +214,10 @@ def test_a_byte_order_mark_and_other_encodings():
     crontab = read(decode("# é\n* * * * * é\n".encode("latin-1")), Form.USER, "UTC")
     assert refused(crontab).line == 2
     assert read("", Form.USER, "UTC") == Crontab(entries=[], refused=[], notes=[])
+
+
+@pytest.mark.parametrize("extras", ["{", "5", "[" * 100_000, '{"a":' * 100_000])
+def test_what_no_export_has_written_above_a_line_is_noted_and_passed_over(extras: str):
+    crontab = read(f"# later: {extras}\n@daily a\n", Form.USER, "UTC")
+    assert [entry.command for entry in crontab.entries] == ["a"]
+    assert [note.line for note in crontab.notes] == [1]
