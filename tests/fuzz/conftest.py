@@ -11,6 +11,7 @@ tries fifty times as much.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -46,6 +47,10 @@ settings.register_profile("fuzz", settings.get_profile("default"), max_examples=
 #: connection of these tests has few), for its caches and for what the allocator keeps; much less than an
 #: attack that it fell for would make of it.
 GROWTH_MAX_BYTES = 192 * 1024 * 1024
+
+
+#: What gRPC itself logs of a path or a header that is not UTF-8, before it takes it as Latin-1.
+_PASSED_OVER = re.compile(r"[^\n]*Invalid encoding on .*?\nUnicodeDecodeError[^\n]*\n", re.DOTALL)
 
 
 def until(holds: Callable[[], bool], what: Callable[[], str]) -> None:
@@ -254,7 +259,8 @@ class Server:
         )
         assert self.memory("VmHWM") - memory < growth
         if not says_errors:
-            assert "Traceback" not in self.log[said:], self.log[said:][-8000:]
+            own = _PASSED_OVER.sub("", self.log[said:])
+            assert "Traceback" not in own, own[-8000:]
 
     @contextmanager
     def _used_meanwhile(self) -> Iterator[None]:
