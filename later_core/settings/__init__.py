@@ -4,16 +4,13 @@ A value is taken from the first of these that has one: a flag, a variable ``LATE
 TOML file, the default.
 """
 
+from later_core.settings.rows import NO_FLAG, SettingRow, env_name, flag_name
 from later_core.settings.sources import assignments, load
 from later_core.settings.values import (
     CLIENT_SETTINGS,
     NAMES,
-    NO_FLAG,
     PEM_SETTINGS,
-    SettingRow,
     Settings,
-    env_name,
-    flag_name,
 )
 
 __all__ = [

@@ -18,16 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from later_core.errors import SettingInvalid
 from later_core.model.duration import format_duration
 from later_core.plugin.setting import PluginSetting
-from later_core.settings.values import (
-    NAMES,
-    NO_FLAG,
-    PREFIX,
-    SECRETS,
-    Settings,
-    Source,
-    env_name,
-    flag_name,
-)
+from later_core.settings.rows import NO_FLAG, PREFIX, Source, env_name, flag_name
+from later_core.settings.values import NAMES, SECRETS, Settings
 
 #: What the bash plugin tells its commands; a ``later`` that runs inside one must not complain.
 _NOT_SETTINGS = frozenset({"instance_id", "attempt"})

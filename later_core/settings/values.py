@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import platformdirs
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from later_core.model.duration import format_duration
-from later_core.model.tls import ClientTls, ServerTls, is_pem
+from later_core.model.tls import ClientTls, ServerTls
 from later_core.plugin.setting import PluginSetting
 from later_core.settings.forms import (
     Address,
@@ -27,25 +26,9 @@ from later_core.settings.forms import (
     Servers,
 )
 from later_core.settings.protection import ProtectionSettings
+from later_core.settings.rows import MASK, SettingRow, Source, env_name, flag_name, shown
 
-PREFIX = "LATER_"
-MASK = "********"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-Source = Literal["flag", "environment", "file", "default"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingRow:
-    """One setting as ``later settings`` shows it; every column is text, and secrets are masked."""
-
-    name: str
-    env: str
-    flag: str
-    value: str
-    default: str
-    source: Source
-    description: str
 
 
 class Settings(ProtectionSettings):
@@ -279,8 +262,8 @@ class Settings(ProtectionSettings):
                 name=name,
                 env=env_name(name),
                 flag=flag_name(name),
-                value=_text(getattr(self, name)),
-                default=_text(field.get_default(call_default_factory=True)),
+                value=shown(getattr(self, name)),
+                default=shown(field.get_default(call_default_factory=True)),
                 source=self.sources.get(name, "default"),
                 description=field.description or "",
             )
@@ -292,8 +275,8 @@ class Settings(ProtectionSettings):
                 name=setting.name,
                 env=env_name(setting.name),
                 flag=f"--set {setting.name}=",
-                value=MASK if setting.is_secret else _text(self.plugins[setting.name]),
-                default=_text(setting.default),
+                value=MASK if setting.is_secret else shown(self.plugins[setting.name]),
+                default=shown(setting.default),
                 source=self.sources.get(setting.name, "default"),
                 description=setting.description,
             )
@@ -327,31 +310,3 @@ PEM_SETTINGS: frozenset[str] = frozenset(
 )
 #: Each of no use without the other.
 _PAIRS = (("tls_cert", "tls_key"), ("tls_client_cert", "tls_client_key"))
-#: Secrets that have no flag: the arguments of a process are seen by everybody on its machine.
-NO_FLAG: frozenset[str] = frozenset({"admin_token", "token"})
-
-
-def env_name(name: str) -> str:
-    """The variable of a setting."""
-    return PREFIX + name.upper()
-
-
-def flag_name(name: str) -> str:
-    """The flag of one of Later's own settings; empty where it has none."""
-    return "" if name in NO_FLAG else "--" + name.replace("_", "-")
-
-
-def _text(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case SecretStr() | str() if isinstance(value, SecretStr) or is_pem(value):
-            return MASK
-        case timedelta():
-            return format_duration(value)
-        case Mapping():
-            return ", ".join(f"{name}={one or 'none'}" for name, one in value.items())
-        case tuple():
-            return ",".join(value)
-        case _:
-            return str(value).lower() if isinstance(value, bool) else str(value)

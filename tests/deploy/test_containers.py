@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from later_core.cli import main
-from later_core.settings.values import NAMES, env_name
+from later_core.settings import NAMES, env_name
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "deploy/docker/Dockerfile"

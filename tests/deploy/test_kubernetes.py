@@ -22,7 +22,7 @@ import yaml
 
 from later_core.cli import main
 from later_core.model.duration import parse_duration
-from later_core.settings.values import NAMES, env_name
+from later_core.settings import NAMES, env_name
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy/kubernetes"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from later_core.app.exposure import missing
-from later_core.settings.values import NAMES, Settings, env_name
+from later_core.settings import NAMES, Settings, env_name
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "deploy/systemd/later.service"
