@@ -26,6 +26,10 @@ _COMMANDS = {
     "schedules": ("later_core.cli.schedules.group", "Run tasks again and again: rules and runs."),
     "plugins": ("later_core.cli.inspect", "List the installed plugins; needs no server."),
     "stats": ("later_core.cli.inspect", "Show counts, lateness and load of a server."),
+    "top": (
+        "later_core.cli.top.command",
+        "Look at a deployment live, and steer it by the keyboard.",
+    ),
     "nodes": ("later_core.cli.nodes", "List the nodes that share the database."),
     "drain": ("later_core.cli.nodes", "Ask a node to leave its work to the others."),
     "health": ("later_core.cli.health", "Say whether a server serves; for health checks."),

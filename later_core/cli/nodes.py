@@ -17,7 +17,7 @@ from later_core.client.records import node_record
 from later_core.model.node import ListedNode
 from later_core.ports.clock import SystemClock
 
-_COLUMNS = (
+NODE_COLUMNS = (
     *("NODE", "ADDRESS", "VERSION", "STATUS", "BUCKETS", "WINDOW", "RUNNING"),
     *("STARTED", "HEARTBEAT", "TASKS"),
 )
@@ -35,7 +35,7 @@ def nodes(top: Top, *, as_json: bool) -> None:
             print_json(node_record(node))
         return
     now = SystemClock().now()
-    print_table(_COLUMNS, [_row(node, now) for node in listed])
+    print_table(NODE_COLUMNS, [node_row(node, now) for node in listed])
 
 
 @click.command()
@@ -76,7 +76,8 @@ def _find(nodes: Sequence[ListedNode], id: str) -> ListedNode | None:
     return next((node for node in nodes if node.status.node.id == id), None)
 
 
-def _row(listed: ListedNode, now: datetime) -> Sequence[str]:
+def node_row(listed: ListedNode, now: datetime) -> Sequence[str]:
+    """The cells of ``NODE_COLUMNS``."""
     node = listed.status.node
     return (
         node.id,

@@ -1,0 +1,1 @@
+"""What ``later top`` shows: a page for each question, and what a key asks before it acts."""

@@ -1,0 +1,43 @@
+"""``later top`` as it is typed."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+
+def test_its_help_shows_an_example(later):
+    said = later("top", "--help")
+    assert said.code == 0
+    assert "Example: later" in said.out
+
+
+def test_without_textual_one_line_says_what_to_install(later, monkeypatch):
+    monkeypatch.setitem(sys.modules, "textual", None)
+    monkeypatch.setattr("later_core.cli.top.command.find_spec", lambda name: None)
+    said = later("top")
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    assert "pip install 'later-core[top]'" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--json"], "later stats --json has the figures"),
+        (["--interval", "1ms"], "--interval is at least 100ms"),
+        (["--state", "lost"], "'lost' is not one of"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(later, words, told):
+    said = later("top", *words)
+    assert said.code == 2
+    assert told in said.err
+
+
+def test_a_server_that_is_not_there_is_told_before_a_screen_is_opened(later):
+    said = later("--address", "127.0.0.1:1", "top")
+    assert said.code == 1
+    assert said.out == ""
+    assert said.err.startswith("later: error: no Later server at 127.0.0.1:1")
