@@ -52,6 +52,9 @@ COVERED = {
     "later serve": "tests/docs/test_readme.py::test_commands_do_what_the_page_shows",
     "OTEL_EXPORTER_OTLP_ENDPOINT=": "tests/e2e/test_telemetry.py"
     "::test_every_metric_of_the_table_arrives",
+    "later top": "tests/cli/top/test_command.py::test_it_runs_in_a_terminal_until_q_is_pressed",
+    "textual serve -c": "tests/cli/top/test_browser.py"
+    "::test_the_same_screens_are_seen_and_steered_in_a_real_browser",
     "later doctor": "tests/cli/doctor/test_doctor.py::test_a_sound_deployment_is_told_so",
     "export LATER_ADMIN_TOKEN=": _ACCESS,
     "LATER_AUTH=token later serve": _ACCESS,

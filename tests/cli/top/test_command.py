@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import select
+import subprocess
 import sys
 
 import pytest
+
+_SECONDS = 60
 
 
 def test_its_help_shows_an_example(later):
@@ -15,7 +21,6 @@ def test_its_help_shows_an_example(later):
 
 def test_without_textual_one_line_says_what_to_install(later, monkeypatch):
     monkeypatch.setitem(sys.modules, "textual", None)
-    monkeypatch.setattr("later_core.cli.top.command.find_spec", lambda name: None)
     said = later("top")
     assert said.code == 2
     assert said.err.count("\n") == 1
@@ -41,3 +46,26 @@ def test_a_server_that_is_not_there_is_told_before_a_screen_is_opened(later):
     assert said.code == 1
     assert said.out == ""
     assert said.err.startswith("later: error: no Later server at 127.0.0.1:1")
+
+
+def test_it_runs_in_a_terminal_until_q_is_pressed(server):
+    mine, its = pty.openpty()
+    words = (sys.executable, "-m", "later_core.cli", "--address", server.address, "top")
+    with subprocess.Popen(words, stdin=its, stdout=its, stderr=its) as process:
+        os.close(its)
+        try:
+            shown = b""
+            while b"Due next" not in shown:
+                ready, _, _ = select.select([mine], [], [], _SECONDS)
+                assert ready, shown
+                shown += os.read(mine, 65_536)
+            os.write(mine, b"q")
+            while select.select([mine], [], [], _SECONDS)[0]:
+                try:
+                    os.read(mine, 65_536)
+                except OSError:
+                    break  # its end of the terminal is closed
+            assert process.wait(_SECONDS) == 0
+        finally:
+            process.kill()
+            os.close(mine)
