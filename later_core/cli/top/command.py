@@ -53,5 +53,7 @@ def top(
         app = TopApp(board, client, interval=interval or _INTERVAL)
         # A mouse is not needed, and without it the terminal's own selection works.
         await app.run_async(mouse=False)
+        if app.return_code:
+            raise click.exceptions.Exit(app.return_code)
 
     converse(top, talk)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
+from later_core.cli.top.board import KEPT
 from later_core.client.client import Client
 from later_core.model.instance import NewInstance
 from later_core.model.query import Filter
@@ -11,6 +13,7 @@ from later_core.model.recurrence.rules import IntervalRule
 from later_core.model.schedule import ScheduleSpec
 from later_core.model.state import State
 
+SECONDS = 30
 FAR = timedelta(hours=3)
 
 
@@ -37,6 +40,16 @@ async def test_what_failed_before_is_shown_from_the_start(client, top):
     await client.create(later("broke", "broken", timedelta(0)))
     async with top(client) as terminal:
         await terminal.sees("broke", "RuntimeError: it broke")
+
+
+async def test_of_many_that_failed_before_a_bounded_number_is_shown(client, top):
+    await client.create_many([later(f"broke-{n}", "broken", timedelta(0)) for n in range(KEPT + 9)])
+    async with asyncio.timeout(SECONDS):
+        while (await client.stats()).counts.by_state[State.FAILED] <= KEPT + 8:
+            pass
+    async with top(client) as terminal:
+        await terminal.sees(f"FAILED {KEPT + 9}", "broke-", "RuntimeError: it broke")
+        assert len(terminal.app.desk.board.failed) == KEPT
 
 
 async def test_only_what_meets_the_conditions_is_shown(client, top):
