@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from later_core.cli.top.punctuality import Punctuality
-from later_core.client.client import EVERYTHING
+from later_core.client.instances import EVERYTHING
 from later_core.client.tasks import TaskList
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance

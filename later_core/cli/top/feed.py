@@ -11,9 +11,9 @@ from typing import NoReturn
 
 from later_core.cli.times import spell
 from later_core.cli.top.board import KEPT, Board, Listing
-from later_core.client.client import EVERYTHING, Client
+from later_core.client.client import Client
 from later_core.client.errors import RpcError
-from later_core.client.following import follow
+from later_core.client.instances import EVERYTHING
 from later_core.model.instance import Instance
 from later_core.model.query import Filter
 from later_core.model.state import State
@@ -58,8 +58,7 @@ class Feed:
         while True:
             try:
                 async with aclosing(
-                    follow(
-                        self._client,
+                    self._client.watch(
                         self._board.filter,
                         on_break=self._broken,
                         clock=self._clock,

@@ -19,7 +19,8 @@ from textual.widgets import Input
 
 from later_core.cli.top.app import TopApp
 from later_core.cli.top.board import Board
-from later_core.client.client import EVERYTHING, Client
+from later_core.client.client import Client
+from later_core.client.instances import EVERYTHING
 from later_core.model.query import Filter
 
 _PATH = Path(__file__).parents[2] / "client" / "conftest.py"
