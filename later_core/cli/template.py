@@ -85,6 +85,13 @@ def policy_options(command: _F) -> _F:
             help="The share of each wait that is left to chance. [default: 0.1]",
         ),
         click.option(
+            "--final-reason",
+            "final_reasons",
+            metavar="REASON",
+            multiple=True,
+            help="A reason of failure that is not tried again; may be repeated.",
+        ),
+        click.option(
             "--priority",
             type=WholeNumber(0, PRIORITY_MAX),
             help="Of what is due and cannot all be started at once, the higher first. [default: 0]",
@@ -113,6 +120,8 @@ def template(words: dict[str, Any], before: NewInstance | None = None) -> NewIns
     retry = _said(words, "max_attempts", "min_backoff", "max_backoff", "multiplier")
     if words["retry_jitter"] is not None:
         retry["jitter"] = words["retry_jitter"]
+    if words["final_reasons"]:
+        retry["final_reasons"] = words["final_reasons"]
     if retry:
         said["retry"] = replace(before.retry, **retry)
     return replace(before, **said)

@@ -43,7 +43,9 @@ def ending_of(
             state, result, error = State.SUCCEEDED, outcome.result, outcome.note
         case Failed():
             error, result = outcome.error, outcome.result
-            if not outcome.is_final and instance.retry.allows_another(instance.counted_attempts):
+            if not outcome.is_final and instance.retry.allows_another(
+                instance.counted_attempts, error.reason
+            ):
                 state = State.PENDING
                 drawn = draw(instance.id, instance.attempt)
                 wait = instance.retry.backoff(instance.counted_attempts, drawn)

@@ -16,6 +16,7 @@ class RetryPolicy:
     ``max_attempts`` counts the first attempt too: 1 means no retry. The backoff after attempt n is
     ``min_backoff * multiplier ** (n - 1)``, never more than ``max_backoff``. ``jitter``, from 0 to 1, is
     the share of it that is left to chance, so that what failed together is not tried again together.
+    An attempt that fails with one of the ``final_reasons`` is not followed by another.
     """
 
     max_attempts: int = 1
@@ -23,10 +24,13 @@ class RetryPolicy:
     max_backoff: timedelta = timedelta(hours=1)
     multiplier: float = 2.0
     jitter: float = 0.1
+    final_reasons: tuple[str, ...] = ()
 
-    def allows_another(self, attempts: int) -> bool:
-        """Whether another attempt may follow after so many that count."""
-        return attempts < self.max_attempts
+    def allows_another(self, attempts: int, reason: str = "") -> bool:
+        """Whether another attempt may follow after so many that count, the last of which failed with
+        this reason.
+        """
+        return attempts < self.max_attempts and reason not in self.final_reasons
 
     def backoff(self, attempts: int, drawn: float = 0.0) -> timedelta:
         """How long to wait after so many failed attempts (from 1).

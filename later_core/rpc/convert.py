@@ -247,6 +247,7 @@ def to_retry(retry: RetryPolicy) -> pb.RetryPolicy:
         max_backoff=to_duration(retry.max_backoff),
         multiplier=retry.multiplier,
         jitter=retry.jitter,
+        final_reasons=retry.final_reasons,
     )
 
 
@@ -273,6 +274,7 @@ def from_retry(message: pb.RetryPolicy) -> RetryPolicy:
         ),
         multiplier=message.multiplier or NO_RETRY.multiplier,
         jitter=message.jitter if message.HasField("jitter") else NO_RETRY.jitter,
+        final_reasons=tuple(message.final_reasons),
     )
 
 

@@ -57,10 +57,10 @@ def of_instance(request: NewInstance) -> bytes:
     if request.concurrency is not None:
         # Only then, so that creates from before there were limits can be repeated.
         content = (*content, request.concurrency)
+    if request.priority:
+        content = (*content, f"priority {request.priority}")
     digest = hashlib.blake2b(_written(content).encode(), digest_size=16)
     digest.update(request.parameters)
-    if request.priority:
-        digest.update(f" priority {request.priority}".encode())
     return digest.digest()
 
 

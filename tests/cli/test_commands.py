@@ -51,6 +51,7 @@ def test_create_takes_every_field(ask, id: str):
         "--at", "2500-01-01T00:00:00Z", "--label", "team=blue", "--label", "who=me=you",
         "--timeout", "5s", "--start-deadline", "1d", "--max-attempts", "3", "--min-backoff", "2s",
         "--max-backoff", "1m", "--multiplier", "3", "--retry-jitter", "0.5",
+        "--final-reason", "GONE", "--final-reason", "EXIT_CODE",
         "--concurrency-key", "the database", "--concurrency-limit", "3",
         "--delivery", "at-most-once", "--priority", "7", "--json",
     )  # fmt: skip
@@ -61,7 +62,7 @@ def test_create_takes_every_field(ask, id: str):
     assert record["startDeadline"] == "86400s"
     assert record["retry"] == {
         "maxAttempts": 3, "minBackoff": "2s", "maxBackoff": "60s", "multiplier": 3.0,
-        "jitter": 0.5,
+        "jitter": 0.5, "finalReasons": ["GONE", "EXIT_CODE"],
     }  # fmt: skip
     assert record["delivery"] == "DELIVERY_AT_MOST_ONCE"
     assert record["priority"] == 7

@@ -50,6 +50,32 @@ async def test_failed_attempts_are_retried_with_growing_pauses_and_end_failed(ru
         assert task.called("on_fail") == ["a"]
 
 
+async def test_a_reason_that_the_policy_calls_final_is_not_tried_again(running):
+    async def gone(_context):
+        raise TaskError("nothing there", reason="GONE")
+
+    policy = RetryPolicy(max_attempts=3, final_reasons=("GONE",))
+    async with running(RecordingTask(gone)) as bench:
+        await bench.create("final", retry=policy)
+        await bench.create("other", retry=RetryPolicy(max_attempts=3, final_reasons=("REFUSED",)))
+        await bench.clock.advance(0.5)
+        final, other = await bench.get("final"), await bench.get("other")
+    assert (final.state, final.attempt) == (State.FAILED, 1)
+    assert (other.state, other.attempt) == (State.PENDING, 1)
+
+
+async def test_a_timeout_is_final_where_the_policy_says_so(running):
+    async def sleeps(_context):
+        await asyncio.Event().wait()
+
+    policy = RetryPolicy(max_attempts=3, final_reasons=("TIMEOUT",))
+    async with running(RecordingTask(sleeps)) as bench:
+        await bench.create("a", retry=policy, timeout=timedelta(seconds=1))
+        await bench.clock.advance(3)
+        ended = await bench.get("a")
+    assert (ended.state, ended.attempt) == (State.FAILED, 1)
+
+
 async def test_what_failed_together_is_not_tried_again_together(running):
     task = RecordingTask(_fail)
     longest = timedelta(seconds=10)

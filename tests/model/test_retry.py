@@ -52,6 +52,13 @@ def test_a_backoff_grows_by_the_multiplier(policy: RetryPolicy, attempt: int) ->
 drawn = st.floats(min_value=0, max_value=1)
 
 
+@given(policies, attempts)
+def test_a_final_reason_allows_no_other_attempt(policy: RetryPolicy, attempt: int) -> None:
+    strict = replace(policy, final_reasons=("GONE", "REFUSED"))
+    assert not strict.allows_another(attempt, "GONE")
+    assert strict.allows_another(attempt, "BUSY") == policy.allows_another(attempt, "GONE")
+
+
 @given(policies, attempts, drawn)
 def test_jitter_takes_off_no_more_than_its_share(
     policy: RetryPolicy, attempt: int, drawn: float

@@ -74,6 +74,8 @@ CREATE = [
     *rows("retry.max_backoff", [{"nanos": 999_000_000}]),
     *rows("retry.multiplier", [0.5, -1.0, 100.1, math.nan, math.inf, -math.inf, 1e-320]),
     *rows("retry.jitter", [-0.1, 1.1, math.nan, math.inf, -math.inf, -1e-320]),
+    *rows("retry.final_reasons", [[""], ["a\nb"], ["x" * 129]], "retry.final_reasons[0]"),
+    *rows("retry.final_reasons", [["A", "A"], [f"R{n}" for n in range(33)]]),
     *rows("timeout", TOO_SHORT_SPANS),
     *rows("start_deadline", TOO_SHORT_SPANS),
     *rows("delivery", [3, -1, 2**31 - 1]),

@@ -26,17 +26,19 @@ SPAN = st.integers(1, 3_153_600_000_000).map(lambda millis: timedelta(millisecon
 LABELS = st.dictionaries(NAME, TEXT, max_size=3)
 BACKOFFS = st.tuples(SPAN, SPAN).map(sorted)
 RETRY = st.builds(
-    lambda attempts, backoffs, multiplier, jitter: RetryPolicy(
+    lambda attempts, backoffs, multiplier, jitter, reasons: RetryPolicy(
         max_attempts=attempts,
         min_backoff=backoffs[0],
         max_backoff=backoffs[1],
         multiplier=multiplier,
         jitter=jitter,
+        final_reasons=tuple(reasons),
     ),
     st.integers(1, 1000),
     BACKOFFS,
     st.floats(1, 100),
     st.floats(0, 1),
+    st.lists(NAME, max_size=3, unique=True),
 )
 ERROR = st.builds(InstanceError, reason=TEXT, message=TEXT)
 ATTEMPT = st.builds(

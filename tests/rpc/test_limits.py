@@ -190,6 +190,7 @@ async def test_what_is_just_within_the_limits_is_taken(serve):
         request.concurrency.key = "é" * limits.CONCURRENCY_KEY_MAX_LENGTH
         request.concurrency.limit = limits.CONCURRENCY_MAX
         request.retry.jitter = 1
+        request.retry.final_reasons.extend(f"{n:02}".rjust(128, "R") for n in range(32))
         request.priority = limits.PRIORITY_MAX
         created = (await served.instances.CreateInstance(request)).instance
         assert created.parameters == request.parameters

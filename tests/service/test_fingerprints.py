@@ -48,7 +48,9 @@ def test_a_schedule_has_the_digest_that_the_first_version_gave_it(is_paused, dig
 
 def test_what_was_added_since_counts_where_it_is_asked_for():
     jittered = replace(WHOLE, retry=replace(WHOLE.retry, jitter=0.5))
+    strict = replace(WHOLE, retry=replace(WHOLE.retry, final_reasons=("GONE",)))
     raised = replace(PLAIN, priority=5)
+    assert fingerprints.of_instance(strict) != fingerprints.of_instance(WHOLE)
     assert fingerprints.of_instance(jittered) != fingerprints.of_instance(WHOLE)
     assert fingerprints.of_instance(raised) != fingerprints.of_instance(PLAIN)
 

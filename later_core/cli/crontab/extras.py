@@ -66,6 +66,7 @@ def extras_of(proposal: Proposal) -> dict[str, Any]:
             "maxBackoff": _duration(template.retry.max_backoff),
             "multiplier": template.retry.multiplier,
             "jitter": template.retry.jitter,
+            "finalReasons": list(template.retry.final_reasons),
         },
     }
 
@@ -177,6 +178,7 @@ def _retry(value: Mapping[str, Any] | None, default: RetryPolicy) -> RetryPolicy
         max_backoff=parse_duration(value["maxBackoff"]),
         multiplier=float(value["multiplier"]),
         jitter=float(value.get("jitter", NO_RETRY.jitter)),
+        final_reasons=tuple(map(str, value.get("finalReasons", ()))),
     )
 
 

@@ -223,6 +223,7 @@ class RetryPolicy(message.Message):
     MAX_BACKOFF_FIELD_NUMBER: builtins.int
     MULTIPLIER_FIELD_NUMBER: builtins.int
     JITTER_FIELD_NUMBER: builtins.int
+    FINAL_REASONS_FIELD_NUMBER: builtins.int
     max_attempts: builtins.int
     """Attempts in all, the first one included. Default 1: no retry."""
     multiplier: builtins.float
@@ -240,6 +241,13 @@ class RetryPolicy(message.Message):
     def max_backoff(self) -> duration_pb2.Duration:
         """The longest wait. Default 1 h."""
 
+    @builtins.property
+    def final_reasons(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Reasons of errors after which no attempt follows, whatever max_attempts says: those of the task, or of
+        Later, such as TIMEOUT. At most 32. What the task itself calls final is never tried again; what becomes of a
+        run whose node is lost says delivery.
+        """
+
     def __init__(
         self,
         *,
@@ -248,10 +256,11 @@ class RetryPolicy(message.Message):
         max_backoff: duration_pb2.Duration | None = ...,
         multiplier: builtins.float = ...,
         jitter: builtins.float | None = ...,
+        final_reasons: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_jitter", b"_jitter", "jitter", b"jitter", "max_backoff", b"max_backoff", "min_backoff", b"min_backoff"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_jitter", b"_jitter", "jitter", b"jitter", "max_attempts", b"max_attempts", "max_backoff", b"max_backoff", "min_backoff", b"min_backoff", "multiplier", b"multiplier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_jitter", b"_jitter", "final_reasons", b"final_reasons", "jitter", b"jitter", "max_attempts", b"max_attempts", "max_backoff", b"max_backoff", "min_backoff", b"min_backoff", "multiplier", b"multiplier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__jitter: _TypeAlias = typing.Literal["jitter"]  # noqa: Y015
     _WhichOneofArgType__jitter: _TypeAlias = typing.Literal["_jitter", b"_jitter"]  # noqa: Y015

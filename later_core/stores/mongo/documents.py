@@ -136,13 +136,16 @@ def duration_field(duration: timedelta | None) -> int | None:
 
 def retry_document(retry: RetryPolicy) -> Document:
     """A retry policy as it stands in a document."""
-    return {
+    document: Document = {
         "max_attempts": retry.max_attempts,
         "min_backoff": retry.min_backoff // _MICROSECOND,
         "max_backoff": retry.max_backoff // _MICROSECOND,
         "multiplier": retry.multiplier,
         "jitter": retry.jitter,
     }
+    if retry.final_reasons:
+        document["final_reasons"] = list(retry.final_reasons)
+    return document
 
 
 def concurrency_document(concurrency: Concurrency) -> Document:
@@ -285,6 +288,9 @@ def retry_of(value: Any) -> RetryPolicy:
         multiplier=float(value["multiplier"]),
         # Written before there was jitter: it is still retried as it was promised then.
         jitter=float(value.get("jitter", 0.0)),
+        final_reasons=tuple(
+            _checked(one, str) for one in _checked(value.get("final_reasons", []), list)
+        ),
     )
 
 

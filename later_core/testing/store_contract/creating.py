@@ -49,6 +49,7 @@ class CreatingContract:
                 max_backoff=timedelta(days=2),
                 multiplier=1.5,
                 jitter=0.25,
+                final_reasons=("GONE", "REFUSED"),
             ),
             timeout=timedelta(milliseconds=250),
             start_deadline=timedelta(hours=3),

@@ -103,6 +103,7 @@ TEMPLATES = st.builds(
         max_attempts=st.integers(1, 1000),
         multiplier=st.floats(1, 100),
         jitter=st.floats(0, 1),
+        final_reasons=st.lists(st.sampled_from(["GONE", "EXIT_CODE"]), unique=True).map(tuple),
         min_backoff=st.integers(0, 10**6).map(lambda n: timedelta(milliseconds=n)),
     ),
 )

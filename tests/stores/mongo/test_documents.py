@@ -54,6 +54,7 @@ retries = st.builds(
     max_backoff=durations,
     multiplier=st.floats(1, 100),
     jitter=st.floats(0, 1),
+    final_reasons=st.lists(st.text(max_size=5), max_size=3).map(tuple),
 )
 ended_attempts = st.builds(
     Attempt,
