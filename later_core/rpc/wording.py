@@ -49,6 +49,7 @@ _MESSAGE_RULES = {
 _REMEDIES = {
     "string.min_len": "must not be empty",
     "repeated.min_items": "must not be empty",
+    "repeated.unique": "must not name the same one twice",
     "required": "must be set",
 }
 
