@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -20,12 +21,20 @@ UNREAD = 141
 
 def guarded(command: Callable[[], Any]) -> int:
     """Run the command; its exit code, with whatever it raised told in one line on stderr."""
+    _write_anything()
     try:
         answer = command()
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the outermost place: all that is left is to say it
         return _report(_innermost(error))
     return answer if isinstance(answer, int) else 0
+
+
+def _write_anything() -> None:
+    """What is told may hold bytes of a file that are no text: better escaped than not told."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say_error(message: str) -> None:

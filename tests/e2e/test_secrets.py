@@ -53,7 +53,8 @@ async def a_busy_day(address: str) -> None:
             await client.create(replace(new, parameters=marked + b"!"))
         with pytest.raises(RpcError):
             await client.create(replace(new, id=None, task=""))
-        await client.create_many([replace(new, id=f"many-{n}") for n in range(10)])
+        await client.create_batch([replace(new, id=f"many-{n}") for n in range(5)])
+        await client.create_many([replace(new, id=f"many-{n}") for n in range(5, 10)])
         failing = f"echo {MARK} >&2; echo {MARK}; exit 3"
         await client.create(NewInstance(task="bash", id="fails", parameters=failing.encode()))
         assert (await until_ended(client, "fails")).state is State.FAILED

@@ -95,13 +95,16 @@ def spoiled(content):
 
 
 @pytest.mark.parametrize("content", REAL, ids=["system", "user"])
-def test_the_command_names_each_refused_line_and_ends_in_order(tmp_path: Path, content):
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_the_command_names_each_refused_line_and_ends_in_order(
+    tmp_path: Path, content: bytes, encoding: str
+):
     file = tmp_path / "odd.crontab"
     file.write_bytes(spoiled(content))
     later = Path(sys.executable).with_name("later")
     said = subprocess.run(
         [later, "crontab", "import", file, "--dry-run", "--user", "--tz", "UTC"],
-        env={**os.environ, "PYTHONUTF8": "1"},  # noqa: TID251 -- of another process
+        env={**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": encoding},  # noqa: TID251 -- of another process
         capture_output=True,
         timeout=60,
         check=False,

@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 
 from later_core.client.client import Client
 from later_core.client.errors import RpcError
+from later_core.errors import ServerOverloaded
 from later_core.model.instance import Delivery, Instance, NewInstance
 from later_core.model.retry import RetryPolicy
 from later_core.model.state import State
@@ -208,5 +209,6 @@ class Load:
 
     def _note_unanswered(self, what: str, error: RpcError) -> None:
         self._acknowledged.unanswered += 1
-        if error.code not in _UNANSWERED:
+        # Behind after a fault, a server may ask to be asked again.
+        if error.code not in _UNANSWERED and error.reason != ServerOverloaded.reason:
             self._acknowledged.unexpected.append(f"{what}: {error.code} {error.reason} {error}")
