@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+from abc import abstractmethod
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,9 +34,9 @@ class ProgramPeer(Peer):
         self._place: Place | None = None
 
     @property
+    @abstractmethod
     def command(self) -> list[str]:
         """The interpreter and the program; known once it is installed."""
-        raise NotImplementedError
 
     async def open(self, place: Place) -> None:
         self._place = place
