@@ -92,10 +92,12 @@ def serve_one(
 
 
 def _run_node(catalog: Catalog, settings: Settings, serving: Coroutine[Any, Any, int]) -> None:
+    from later_core.app.allocator import give_back_large_blocks
     from later_core.app.event_loop import new_event_loop
     from later_core.app.garbage import collect_seldom
 
     catalog.collect(settings.plugins)
+    give_back_large_blocks()
     collect_seldom()
     run(serving, new_event_loop)
 

@@ -44,6 +44,17 @@ DURATION_MAX = timedelta(days=36_500)
 CREATES_HELD = 16_384
 CREATES_HELD_BYTES = 64 * 1024 * 1024
 
+#: What the large messages of all calls of a node may hold together, as they are on the wire: requests until
+#: their calls are over, answers until they are taken.
+MESSAGES_HELD_BYTES = 64 * 1024 * 1024
+
+#: Of the watches that begin with what exists, and likewise of the exports, so many are told of it at a
+#: time: each holds a page or two of it, however slowly it reads. The others wait for their turn.
+SNAPSHOTS_AT_ONCE = 16
+
+#: A stream whose client takes nothing for so long, in seconds, while there is something to take, is ended.
+STALLED_SECONDS = 60.0
+
 #: Messages stay under the 4 MiB that every gRPC client accepts by default; a page or an event
 #: batch is closed once the parameters and results in it reach this many bytes.
 RESPONSE_MAX_BYTES = 2 * 1024 * 1024

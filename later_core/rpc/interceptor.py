@@ -17,7 +17,9 @@ from later_core.ports.clock import Clock
 from later_core.ports.observer import Observer, Span
 from later_core.rpc import trace_context
 from later_core.rpc.auth.guard import Guard, Open
+from later_core.rpc.auth.methods import METHODS
 from later_core.rpc.errors import to_status, trailing_metadata
+from later_core.rpc.messages import LARGE_BYTES, Answers, Held, Large, Requests
 from later_core.rpc.validation import check, malformed
 
 log = structlog.get_logger(__name__)
@@ -48,6 +50,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         self._observer = observer
         self._guard = guard
         self._handlers: dict[str, _Handler] = {}
+        self._held = Held()
         self._waits: set[asyncio.Timeout] = set()
         self._is_stopping = False
 
@@ -75,7 +78,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         if handler.unary_unary:
             make, behavior = (
                 grpc.unary_unary_rpc_method_handler,
-                self._unary_unary(method, handler.unary_unary),
+                self._unary_unary(method, handler),
             )
         elif handler.unary_stream:
             make, behavior = (
@@ -98,13 +101,24 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
             _unless_encoded(handler.response_serializer),
         )
 
-    def _unary_unary(self, method: str, behavior: _Behavior) -> _Behavior:
-        async def call(request: Any, context: _Context) -> Any:
+    def _unary_unary(self, method: str, handler: _Handler) -> _Behavior:
+        behavior, serialize = handler.unary_unary, handler.response_serializer
+        # What has been done is answered, however large that is.
+        is_change = method in METHODS and METHODS[method].is_change
+
+        async def call(request: Any, context: _Context) -> bytes:
             async with self._answering(method, context), self._enter(method, context) as entry:
+                is_large = type(request) is Large
+                if is_large:
+                    self._held.take(request.size, context)
+                    request = request.message
                 entry.asked(request)
                 response = await behavior(_checked(request), context)
                 entry.answered(response)
-                return response
+                data: bytes = serialize(response)
+                if len(data) >= LARGE_BYTES and not is_large and not is_change:
+                    self._held.take(len(data), context)
+                return data
 
         return call
 
@@ -115,6 +129,9 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                 self._enter(method, context, is_stream=True) as entry,
                 self._until_stopped(entry),
             ):
+                if type(request) is Large:
+                    self._held.take(request.size, context)
+                    request = request.message
                 await _respond(behavior, _checked(request), context)
 
         return call
@@ -124,7 +141,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
             async with (
                 self._answering(method, context),
                 self._enter(method, context, is_stream=True) as entry,
-                aclosing(self._read(requests, entry)) as read,
+                aclosing(self._read(requests, entry, Requests(self._held))) as read,
             ):
                 response = await behavior(read, context)
                 entry.answered(response)
@@ -134,12 +151,13 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
 
     def _stream_stream(self, method: str, behavior: _Behavior) -> _Behavior:
         async def call(requests: AsyncIterator[Any], context: _Context) -> None:
+            held = Requests(self._held)
             async with (
                 self._answering(method, context),
                 self._enter(method, context, is_stream=True) as entry,
-                aclosing(self._read(requests, entry)) as read,
+                aclosing(self._read(requests, entry, held)) as read,
             ):
-                await _respond(behavior, read, entry.attended(context))
+                await _respond(behavior, read, Answers(entry.attended(context), held))
 
         return call
 
@@ -214,18 +232,22 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
             raise
 
     async def _read(
-        self, requests: AsyncIterator[Any], entry: Open
+        self, requests: AsyncIterator[Any], entry: Open, held: Requests
     ) -> AsyncGenerator[Message, None]:
         """The requests of a stream, each checked. The next is read only when it is asked for."""
-        while True:
-            async with self._until_stopped(entry):
-                try:
-                    request = await anext(requests)
-                except StopAsyncIteration:
-                    return
-            checked = _checked(request)
-            entry.asked(checked)
-            yield checked
+        try:
+            while True:
+                async with self._until_stopped(entry):
+                    await held.room()
+                    try:
+                        request = held.read(await anext(requests))
+                    except StopAsyncIteration:
+                        return
+                checked = _checked(request)
+                entry.asked(checked)
+                yield checked
+        finally:
+            held.end()
 
 
 def _checked(request: Any) -> Message:
@@ -239,9 +261,10 @@ def _checked(request: Any) -> Message:
 def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     def read(data: bytes) -> Any:
         try:
-            return deserialize(data)
+            message = deserialize(data)
         except DecodeError:
             return _MALFORMED
+        return message if len(data) < LARGE_BYTES else Large(message, len(data))
 
     return read
 

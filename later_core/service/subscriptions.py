@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -13,6 +14,7 @@ from later_core.local.database_clock import DatabaseClock
 from later_core.local.hub import Hub
 from later_core.model.event import Event, EventBatch, EventType
 from later_core.model.instance import Instance
+from later_core.model.limits import SNAPSHOTS_AT_ONCE
 from later_core.model.query import Filter
 from later_core.ports.clock import Clock
 from later_core.ports.store import Store
@@ -49,6 +51,7 @@ class Subscriptions:
         self._database_clock = database_clock
         self._max_watches = max_watches
         self._watches = 0
+        self._snapshots = asyncio.Semaphore(SNAPSHOTS_AT_ONCE)
 
     async def watch(
         self, filter: Filter, *, resume_token: str | None, include_existing: bool
@@ -83,7 +86,7 @@ class Subscriptions:
         resync = False
         if include_existing:
             try:
-                async with self._store.snapshot(filter) as snapshot:
+                async with self._snapshots, self._store.snapshot(filter) as snapshot:
                     async for page in snapshot.pages():
                         yield EventBatch(self._existing(page), "")
                     position = snapshot.position

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from later_core.errors import (
 )
 from later_core.local.intake import Intake
 from later_core.model.instance import Instance
+from later_core.model.limits import SNAPSHOTS_AT_ONCE
 from later_core.model.planning import recurrence_of
 from later_core.model.query import Filter, PageKey
 from later_core.model.schedule import Schedule
@@ -60,6 +62,7 @@ class Transfer:
         self._store = store
         self._intake = intake
         self._changes = Changes()
+        self._exports = asyncio.Semaphore(SNAPSHOTS_AT_ONCE)
 
     async def __aenter__(self) -> Self:
         await self._changes.__aenter__()
@@ -80,11 +83,14 @@ class Transfer:
             SnapshotLost, ResumeTokenInvalid, StoreUnavailable, EncryptionKeyMissing.
         """
         try:
-            async with self._store.snapshot(
-                filter,
-                moment=place.moment if place else None,
-                after=place.instance if place else None,
-            ) as snapshot:
+            async with (
+                self._exports,
+                self._store.snapshot(
+                    filter,
+                    moment=place.moment if place else None,
+                    after=place.instance if place else None,
+                ) as snapshot,
+            ):
                 begin = place or ExportPlace(moment=snapshot.moment)
                 yield ExportPart(
                     place=begin,

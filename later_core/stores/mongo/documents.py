@@ -158,6 +158,12 @@ def concurrency_of(value: Any) -> Concurrency:
     return Concurrency(key=_checked(value["key"], str), limit=_whole(value["limit"]))
 
 
+def payload(document: Document) -> int:
+    """How many bytes of parameters and result a document brings, readable or not."""
+    values = document.get("parameters"), document.get("result")
+    return sum(len(value) for value in values if isinstance(value, bytes))
+
+
 def result_field(result: bytes) -> bytes | None:
     """A result as it stands in a document."""
     return result or None

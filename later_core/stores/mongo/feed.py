@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import OperationFailure, PyMongoError
@@ -22,12 +22,14 @@ from later_core.model.limits import RESPONSE_MAX_BYTES
 from later_core.model.state import State
 from later_core.stores.mongo import cursor, positions
 from later_core.stores.mongo.connection import Connection, Document
-from later_core.stores.mongo.documents import readable, to_instant
+from later_core.stores.mongo.documents import payload, readable, to_instant
 from later_core.stores.mongo.errors import history_error, is_outage
 from later_core.stores.mongo.key_ring import KeyRing
+from later_core.stores.mongo.portion import Portion
 
-#: The most events of one batch.
+#: The most events of one batch, and of the first one.
 _BATCH_EVENTS = 1000
+_FIRST_EVENTS = 8
 
 #: How long the server waits for news before it answers with a bookmark; at first just long enough
 #: to read the history, so that who missed nothing is soon told so.
@@ -87,6 +89,9 @@ class _Stream:
     cursor: int
     position: str
     wait_ms: int = _FIRST_WAIT_MS
+    portion: Portion = field(
+        default_factory=lambda: Portion(first=_FIRST_EVENTS, most=_BATCH_EVENTS)
+    )
 
     async def next(self) -> Sequence[EventBatch]:
         """What has happened since; at least one batch, if only a bookmark.
@@ -102,7 +107,7 @@ class _Stream:
                 self.connection,
                 "instances",
                 self.cursor,
-                batch_size=_BATCH_EVENTS,
+                batch_size=self.portion.size,
                 wait_ms=self.wait_ms,
                 session=self.session,
             )
@@ -115,6 +120,8 @@ class _Stream:
             # Dropped or renamed: what comes after it is another history.
             raise HistoryLost
         self.position = positions.of_token(batch.details["postBatchResumeToken"])
+        weight = sum(payload(document["fullDocument"]) for document in batch.documents)
+        self.portion.learn(len(batch.documents), weight)
         return list(_batches(batch.documents, self.position, self.connection.keys))
 
     async def close(self) -> None:

@@ -15,8 +15,15 @@ from later_core.model.scope import Scope
 from later_core.model.state import State
 from later_core.stores.mongo import cursor, queries
 from later_core.stores.mongo.connection import SCAN_SECONDS, Connection, Document
-from later_core.stores.mongo.documents import UnreadableRecord, readable, to_instance, to_instant
+from later_core.stores.mongo.documents import (
+    UnreadableRecord,
+    payload,
+    readable,
+    to_instance,
+    to_instant,
+)
 from later_core.stores.mongo.key_ring import KeyRing
+from later_core.stores.mongo.portion import Portion
 
 
 @dataclass(slots=True)
@@ -78,14 +85,14 @@ def read(connection: Connection, document: Document) -> Instance | None:
 
 
 async def list_page(
-    connection: Connection, filter: Filter, *, after: PageKey | None, limit: int
+    connection: Connection, filter: Filter, portion: Portion, *, after: PageKey | None, limit: int
 ) -> Page:
-    """A page as ``Store.list`` promises it."""
+    """A page as ``Store.list`` promises it; the portion is what the pages before it have shown."""
     start = (after.execution_time, after.id) if after else None
     page = PageBuilder(connection.keys, limit, start, [])
     while True:
         # One more than the page holds tells whether another page follows.
-        asked = limit - len(page.instances) + 1
+        asked = min(limit - len(page.instances) + 1, portion.size)
         with connection.call(SCAN_SECONDS):
             batch = await cursor.find(
                 connection,
@@ -95,9 +102,11 @@ async def list_page(
                 sort=queries.IN_ORDER,
                 hint=queries.index_for(filter),
             )
+        found = len(batch.documents)
+        portion.learn(found, sum(map(payload, batch.documents)))
         if page.offer(deque(batch.documents)):
             return Page(page.instances, _key(page.place))
-        if len(batch.documents) < asked and not batch.cursor:
+        if found < asked and not batch.cursor:
             return Page(page.instances, None)
 
 

@@ -30,13 +30,18 @@ from later_core.ports.store import Snapshot
 from later_core.stores.mongo import cursor, positions, queries
 from later_core.stores.mongo.connection import SCAN_SECONDS, Connection, Document
 from later_core.stores.mongo.cursor import Batch
+from later_core.stores.mongo.documents import payload
 from later_core.stores.mongo.errors import snapshot_error
 from later_core.stores.mongo.listing import PageBuilder
+from later_core.stores.mongo.portion import Portion
 from later_core.stores.mongo.schedule_documents import readable_schedules
 
 #: Indexes made a moment ago keep the server from choosing one; it is asked again this often.
 _ROUNDS = 20
 _PAUSE_SECONDS = 0.1
+
+#: How many instances are asked for first.
+_FIRST = 8
 
 #: How many schedules are read at once.
 _SCHEDULES = 100
@@ -54,20 +59,21 @@ async def snapshot(
     """As ``Store.snapshot`` promises it. The first page is read here, and settles the moment."""
     place = (after.execution_time, after.id) if after else None
     start = PageBuilder(connection.keys, PAGE_MAX_SIZE, place, [])
+    portion = Portion(first=_FIRST, most=PAGE_MAX_SIZE)
     if moment is not None:
         known = await _checked(connection, positions.to_moment(moment))
-        first = await _read(connection, filter, start, moment=known)
-        yield _MongoSnapshot(connection, filter, start, first, known)
+        first = await _read(connection, filter, start, moment=known, limit=portion.size)
+        yield _MongoSnapshot(connection, filter, start, first, known, portion)
         return
     for _ in range(_ROUNDS):
         try:
-            first = await _read(connection, filter, start, moment=None)
+            first = await _read(connection, filter, start, moment=None, limit=portion.size)
             chosen = first.details["atClusterTime"]
             await _read_schedules(connection, None, moment=chosen, limit=1)
         except HistoryLost:
             await clock.sleep(_PAUSE_SECONDS)
         else:
-            yield _MongoSnapshot(connection, filter, start, first, chosen)
+            yield _MongoSnapshot(connection, filter, start, first, chosen, portion)
             return
     raise StoreUnavailable("the server offers no moment to read at")
 
@@ -80,6 +86,7 @@ class _MongoSnapshot(Snapshot):
         start: PageBuilder,
         first: Batch,
         moment: Timestamp,
+        portion: Portion,
     ) -> None:
         self.position = positions.just_behind(moment)
         self.moment = positions.of_moment(moment)
@@ -90,6 +97,7 @@ class _MongoSnapshot(Snapshot):
         self._start = start
         self._first = first
         self._moment = moment
+        self._portion = portion
 
     async def estimate(self) -> int:
         with self._connection.call():
@@ -102,15 +110,24 @@ class _MongoSnapshot(Snapshot):
         page = self._start
         page.locked = self.locked
         while True:
+            is_last = len(batch.documents) < self._portion.size and not batch.cursor
+            self._portion.learn(len(batch.documents), sum(map(payload, batch.documents)))
             documents = deque(batch.documents)
+            batch.documents.clear()  # else all of them would be held until the last is told
             while page.offer(documents):
                 yield page.instances
                 page = PageBuilder(
                     self._connection.keys, PAGE_MAX_SIZE, page.place, [], locked=self.locked
                 )
-            if len(batch.documents) < PAGE_MAX_SIZE and not batch.cursor:
+            if is_last:
                 break
-            batch = await _read(self._connection, self._filter, page, moment=self._moment)
+            batch = await _read(
+                self._connection,
+                self._filter,
+                page,
+                moment=self._moment,
+                limit=self._portion.size,
+            )
         if page.instances:
             yield page.instances
 
@@ -145,14 +162,19 @@ async def _checked(connection: Connection, moment: Timestamp) -> Timestamp:
 
 
 async def _read(
-    connection: Connection, filter: Filter, page: PageBuilder, *, moment: Timestamp | None
+    connection: Connection,
+    filter: Filter,
+    page: PageBuilder,
+    *,
+    moment: Timestamp | None,
+    limit: int,
 ) -> Batch:
     return await _find(
         connection,
         "instances",
         queries.matching(filter, after=page.place),
         moment,
-        limit=PAGE_MAX_SIZE,
+        limit=limit,
         sort=queries.IN_ORDER,
         hint=queries.DUE_INDEX,
     )

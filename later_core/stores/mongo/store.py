@@ -11,6 +11,7 @@ from later_core.model.concurrency import Gated, Slot
 from later_core.model.encryption_key import EncryptionKey
 from later_core.model.event import EventBatch
 from later_core.model.instance import Instance
+from later_core.model.limits import PAGE_DEFAULT_SIZE, PAGE_MAX_SIZE
 from later_core.model.node import Node, NodeStatus
 from later_core.model.outcome import Ending
 from later_core.model.query import Counts, DueEntry, Filter, Page, PageKey
@@ -44,12 +45,16 @@ from later_core.stores.mongo import (
 from later_core.stores.mongo.access import MongoAccess
 from later_core.stores.mongo.connection import Connection, connect
 from later_core.stores.mongo.key_ring import KeyRing
+from later_core.stores.mongo.portion import Portion
 from later_core.stores.mongo.schedules import MongoSchedules
 from later_core.stores.mongo.snapshot import snapshot
 from later_core.stores.mongo.stopwatch import Stopwatch
 
 #: A URI whose first host is the path of a socket.
 _BY_SOCKET = "mongodb://%2F"
+
+#: How many instances the first page asks for at once: a usual page, and one more that tells of the next.
+_FIRST_LISTED = PAGE_DEFAULT_SIZE + 1
 
 
 class MongoStore(MongoSchedules, MongoAccess, Store):
@@ -80,6 +85,7 @@ class MongoStore(MongoSchedules, MongoAccess, Store):
         self._clock = clock
         self._listeners = () if observer is None else (Stopwatch(observer),)
         self._keys = KeyRing(keys)
+        self._listed = Portion(first=_FIRST_LISTED, most=PAGE_MAX_SIZE + 1)
         self._opened: Connection | None = None
 
     async def open(self) -> None:
@@ -113,7 +119,9 @@ class MongoStore(MongoSchedules, MongoAccess, Store):
         return await listing.get(self._connection, id)
 
     async def list(self, filter: Filter, *, after: PageKey | None, limit: int) -> Page:
-        return await listing.list_page(self._connection, filter, after=after, limit=limit)
+        return await listing.list_page(
+            self._connection, filter, self._listed, after=after, limit=limit
+        )
 
     async def abort(self, id: str) -> Aborted:
         return await changes.abort(self._connection, id)
