@@ -96,7 +96,7 @@ def reasons() -> str:
     """Each error that a request can meet: reason, status, what it means."""
     rows = [
         [code(kind.reason), code(status.name), first_paragraph(kind)]
-        for kind in kinds(errors.LaterError)
+        for kind in drawn_kinds()
         if not issubclass(kind, errors.Misconfigured) and (status := status_of(kind))
     ]
     internal = [
@@ -142,11 +142,10 @@ def bounds() -> str:
     return table(["what", "at most"], rows)
 
 
-def kinds(base: type[errors.LaterError]) -> Iterator[type[errors.LaterError]]:
-    """The class and all below it, a parent before its children."""
-    yield base
-    for kind in base.__subclasses__():
-        yield from kinds(kind)
+def drawn_kinds() -> Iterator[type[errors.LaterError]]:
+    """Each class of the tree, in the order in which its picture draws them."""
+    for name in re.findall(r"── (\w+)", errors.__doc__ or ""):
+        yield getattr(errors, name)
 
 
 def first_paragraph(kind: type[object]) -> str:

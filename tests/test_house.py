@@ -14,11 +14,6 @@ ROOT = Path(__file__).resolve().parents[1]
 HOUSE = ROOT / "later_core"
 FILES = [path for path in sorted(HOUSE.rglob("*.py")) if "_pb2" not in path.name]
 MOST_LINES = 350
-
-#: Files that may be longer, each with its reason.
-LONG: dict[str, str] = {
-    "errors.py": "the one tree of what can go wrong",
-}
 SUPPRESSION = re.compile(r"# (noqa|type: ignore|pragma)")
 REASONED = re.compile(r"# (noqa: [\w, ]*?[A-Z]+\d+|type: ignore\[[\w, -]+\])\W+[a-z]\w*.* \w+")
 VAGUE = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc", "core"}
@@ -34,19 +29,13 @@ def test_a_file_says_what_it_is_for(path: Path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
-def test_a_file_is_short_or_has_a_reason(path: Path):
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= MOST_LINES or named(path) in LONG
+def test_a_file_is_short(path: Path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_a_file_has_a_name_that_says_something(path: Path):
     assert not VAGUE & {path.stem, path.parent.name}
-
-
-def test_reasons_for_long_files_are_still_needed():
-    for name in LONG:
-        assert len((HOUSE / name).read_text(encoding="utf-8").splitlines()) > MOST_LINES
 
 
 def test_the_public_names_are_those_in_all():

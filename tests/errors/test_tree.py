@@ -87,8 +87,11 @@ def test_the_tree_is_the_one_that_is_drawn() -> None:
     assert drawn() == {cls.__name__: cls.__mro__[1].__name__ for cls in ALL[1:]}
 
 
-def test_all_of_it_stands_in_one_module() -> None:
-    assert {cls.__module__ for cls in ALL} == {errors.__name__}
+def test_all_of_it_is_had_from_one_place() -> None:
+    assert {cls.__name__: cls for cls in [*ALL, FieldViolation]} == {
+        name: getattr(errors, name) for name in errors.__all__
+    }
+    assert {cls.__module__.rpartition(".")[0] for cls in ALL} == {errors.__name__}
 
 
 @pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)

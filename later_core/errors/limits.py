@@ -1,0 +1,82 @@
+"""What would be too much for a server, or more than somebody may have."""
+
+from __future__ import annotations
+
+from later_core.errors.root import LaterError
+
+
+class LimitReached(LaterError):
+    """A bound that keeps this server alive."""
+
+    reason = "LIMIT_REACHED"
+
+
+class SubscriberTooSlow(LimitReached):
+    """The subscriber did not read fast enough for its bounded queue.
+
+    ``resume_token`` continues behind the last event it was given.
+    """
+
+    reason = "SUBSCRIBER_TOO_SLOW"
+
+    def __init__(self, resume_token: str) -> None:
+        self.resume_token = resume_token
+        super().__init__(
+            "the subscriber reads slower than events happen and its queue is full;"
+            " watch again with the resume_token, with a narrower filter or a faster reader"
+        )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"resume_token": self.resume_token}
+
+
+class ServerOverloaded(LimitReached):
+    """A create that would cost this server memory or punctuality. Worth another try, after a while.
+
+    ``retry_after``: how long, in seconds, it is of no use to try again.
+    """
+
+    reason = "SERVER_OVERLOADED"
+
+    def __init__(self, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__("this server has more to create than it can do in time; try again")
+
+
+class QuotaExceeded(LimitReached):
+    """The caller has had as much created as it may in a time. Worth another try, after a while.
+
+    ``retry_after``: as in ``ServerOverloaded``.
+    """
+
+    reason = "QUOTA_EXCEEDED"
+
+    def __init__(self, principal: str, limit: str, retry_after: float) -> None:
+        self.principal = principal
+        self.limit = limit
+        self.retry_after = retry_after
+        super().__init__(
+            f"{principal or 'whoever asks'!r} may have {limit} created by this server; try again later"
+        )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"principal": self.principal, "limit": self.limit}
+
+
+class TooManyWatches(LimitReached):
+    """As many watches as this node serves at once are open."""
+
+    reason = "TOO_MANY_WATCHES"
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"this node serves {limit:,} watches at once, and as many are open; close one, ask another"
+            " node, or raise LATER_MAX_WATCHES"
+        )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"limit": str(self.limit)}
