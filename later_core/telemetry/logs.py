@@ -12,6 +12,13 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 #: Libraries whose lesser messages tell operators nothing, whatever the verbosity.
 _NOISY = ("asyncio", "grpc", "motor", "pymongo")
+#: What gRPC logs as an error, with a traceback, of what a client did: a path or a header that is not
+#: UTF-8 (it goes on with it as Latin-1), and a client that is gone before it has its answer. Each is the
+#: beginning of the message, and the name of the exception.
+_OF_CLIENTS = (
+    ("Invalid encoding on ", "UnicodeDecodeError"),
+    ("ExecuteBatchError raised in core ", "ExecuteBatchError"),
+)
 #: Text that may span lines: a traceback is readable only as it is.
 _BLOCKS = frozenset({"exception", "stack"})
 
@@ -40,6 +47,7 @@ def configure_logging(*, verbose: int, format: str, stream: TextIO) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
+    handler.addFilter(_lessen_what_clients_do)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
@@ -57,6 +65,18 @@ def configure_logging(*, verbose: int, format: str, stream: TextIO) -> None:
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+
+
+def _lessen_what_clients_do(record: logging.LogRecord) -> bool:
+    """Strangers write no tracebacks into the log: what gRPC says of them is a line for who asks for all."""
+    if not record.name.startswith("grpc.") or not record.exc_info or not record.exc_info[0]:
+        return True
+    kind = record.exc_info[0].__name__
+    if not any(kind == name and str(record.msg).startswith(said) for said, name in _OF_CLIENTS):
+        return True
+    record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+    record.exc_info = record.exc_text = None
+    return logging.getLogger().isEnabledFor(logging.DEBUG)
 
 
 def _text(*, colors: bool) -> Sequence[Processor]:

@@ -1,5 +1,6 @@
 """Log lines: JSON for programs, text for people, from structlog and the standard library alike."""
 
+import asyncio
 import io
 import json
 import logging
@@ -7,8 +8,13 @@ import warnings
 from datetime import datetime, timedelta
 from typing import Any
 
+import grpc
+import h2.config
+import h2.connection
+import h2.events
 import pytest
 import structlog
+from grpc._cython import cygrpc
 
 from later_core.telemetry.logs import configure_logging
 
@@ -67,6 +73,82 @@ def test_noisy_libraries_are_heard_from_warnings_on(name: str) -> None:
     logging.getLogger(name).info("chatter")
     logging.getLogger(name).warning("trouble")
     assert [line["event"] for line in lines(stream)] == ["trouble"]
+
+
+async def send_a_header_that_is_no_text(served: grpc.aio.Server) -> None:
+    port = served.add_insecure_port("127.0.0.1:0")
+    await served.start()
+    http = h2.connection.H2Connection(h2.config.H2Configuration(validate_outbound_headers=False))
+    http.initiate_connection()
+    headers = {":method": "POST", ":scheme": "http", ":path": "/none/None", ":authority": "later"}
+    headers |= {"te": "trailers", "content-type": "application/grpc"}
+    http.send_headers(1, [*headers.items(), (b"x-name", b"\xff\xfe")], end_stream=True)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(http.data_to_send())
+    ended = False
+    while not ended:
+        events = http.receive_data(await reader.read(65536))
+        ended = any(isinstance(event, h2.events.StreamEnded) for event in events)
+        writer.write(http.data_to_send())
+    writer.close()
+    await writer.wait_closed()
+    await served.stop(None)
+
+
+async def told_of_a_header_that_is_no_text(verbose: int) -> str:
+    stream = io.StringIO()
+    configure_logging(verbose=verbose, format="text", stream=stream)
+    async with asyncio.timeout(30):
+        await send_a_header_that_is_no_text(grpc.aio.server())
+    return stream.getvalue()
+
+
+async def test_a_header_that_is_no_text_is_told_in_a_line_to_who_asks_for_all() -> None:
+    assert await told_of_a_header_that_is_no_text(verbose=1) == ""
+    said = await told_of_a_header_that_is_no_text(verbose=2)
+    (line,) = [line for line in said.splitlines() if "cygrpc" in line]
+    assert "[debug" in line
+    assert r"Invalid encoding on b'\xff\xfe'" in line
+    assert "Traceback" not in said
+
+
+def log_of_grpc(error: Exception, message: str) -> None:
+    try:
+        raise error
+    except type(error):
+        logging.getLogger(cygrpc.__name__).exception(message, "/later.v1.TaskService/ListTasks")
+
+
+GONE = "ExecuteBatchError raised in core by servicer method [%s]"
+
+
+def test_a_client_that_is_gone_is_told_in_a_line_to_who_asks_for_all() -> None:
+    stream = io.StringIO()
+    configure_logging(verbose=0, format="json", stream=stream)
+    log_of_grpc(cygrpc.ExecuteBatchError("it is gone"), GONE)
+    assert lines(stream) == []
+
+    configure_logging(verbose=2, format="json", stream=stream)
+    log_of_grpc(cygrpc.ExecuteBatchError("it is gone"), GONE)
+    (line,) = lines(stream)
+    assert (line["level"], line["event"]) == ("debug", GONE % "/later.v1.TaskService/ListTasks")
+    assert "exception" not in line
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError("a fault"), GONE),
+        (cygrpc.ExecuteBatchError("a fault"), "Unexpected [%s] raised by servicer method"),
+    ],
+)
+def test_other_errors_of_grpc_are_told_with_their_traceback(error: Exception, message: str) -> None:
+    stream = io.StringIO()
+    configure_logging(verbose=0, format="json", stream=stream)
+    log_of_grpc(error, message)
+    (line,) = lines(stream)
+    assert line["level"] == "error"
+    assert "a fault" in line["exception"]
 
 
 def test_a_traceback_stays_inside_its_json_line_and_shows_no_local_variables() -> None:
