@@ -10,17 +10,20 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from later_core.testing.chaos.account import now_ns
+from later_core.testing.chaos.account import now_ns, read_ledger
 from later_core.testing.chaos.network import Network
 from later_core.testing.chaos.nodes import Node, Nodes
 from later_core.testing.chaos.replica_set import ReplicaSet
-from later_core.testing.chaos.waiting import CLOCK
+from later_core.testing.chaos.waiting import CLOCK, until
 from later_core.testing.chaos.wall_clocks import SEEN_SECONDS
 
 _log = structlog.get_logger(__name__)
 
 #: How long a member of the replica set is gone or alone, in seconds: longer than an election takes.
 _MEMBER_AWAY = 5.0
+
+#: Within so many seconds each node has run something, while the load goes on and nothing befalls it.
+_WORK_SECONDS = 90.0
 
 Fault = Callable[[], Awaitable[None]]
 
@@ -79,7 +82,9 @@ class Faults:
         return {"every node: wall clock set anew": self.set_clocks}
 
     async def each_once(self) -> None:
-        """Every fault, those of the nodes beside those of MongoDB; the clocks are set in between."""
+        """Every fault, those of the nodes beside those of MongoDB; the clocks are set in between, and
+        again at the end, while no process ends.
+        """
 
         async def side(faults: Mapping[str, Fault]) -> None:
             for name, fault in _shuffled(faults, self._chance).items():
@@ -90,6 +95,7 @@ class Faults:
             group.create_task(side(self.of_database))
             await CLOCK.sleep(_MEMBER_AWAY)
             group.create_task(side(self.of_clocks))
+        await self.set_clocks_of_all_that_work()
 
     async def for_seconds(self, seconds: float) -> None:
         """Faults of all sides by chance, until the time is over."""
@@ -165,6 +171,21 @@ class Faults:
     async def set_clocks(self) -> None:
         self._nodes.set_clocks()
         await CLOCK.sleep(SEEN_SECONDS)
+
+    async def set_clocks_of_all_that_work(self) -> None:
+        """Set every node's clock once each has run something by the one it has, and wait until each has
+        run something by the other one.
+        """
+
+        async def all_have_noted() -> bool:
+            noted = {each.pid for each in read_ledger(self._nodes.ledger) if each.at_ns > since}
+            return noted >= {node.process.pid for node in self._nodes.all}
+
+        since = now_ns()
+        await until("every node has run something", all_have_noted, _WORK_SECONDS)
+        await self.set_clocks()
+        since = now_ns()
+        await until("every node has run something anew", all_have_noted, _WORK_SECONDS)
 
     # -- MongoDB -----------------------------------------------------------------------------
 

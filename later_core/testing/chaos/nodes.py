@@ -6,7 +6,8 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from operator import eq
 from pathlib import Path
 from typing import Self
 
@@ -117,6 +118,7 @@ class Nodes:
             )
             for n in range(count)
         ]
+        self._parts: Sequence[int] = ()
         self.set_clocks()
 
     async def __aenter__(self) -> Self:
@@ -133,10 +135,14 @@ class Nodes:
         await self._end()
 
     def set_clocks(self) -> None:
-        """Set every node's wall clock, running or not: wrong, and each in another way."""
+        """Set every node's wall clock, running or not: wrong, each in another way, and in another
+        than before.
+        """
         span = 2 * _WRONG_SECONDS / len(self.all)
-        parts = self._chance.sample(range(len(self.all)), len(self.all))
-        for node, part in zip(self.all, parts, strict=True):
+        before = self._parts
+        while any(map(eq, self._parts, before)) or not self._parts:
+            self._parts = self._chance.sample(range(len(self.all)), len(self.all))
+        for node, part in zip(self.all, self._parts, strict=True):
             node.clock.set(-_WRONG_SECONDS + (part + self._chance.random()) * span)
 
     async def start(self, nodes: Collection[Node]) -> None:
