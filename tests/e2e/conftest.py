@@ -21,7 +21,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from later_core.client.client import Client
 from later_core.client.errors import SERVER_UNREACHABLE, RpcError
-from later_core.errors import StoreUnavailable
 from later_core.model.instance import Instance, NewInstance
 from later_core.model.state import State
 from later_core.ports.clock import SystemClock
@@ -210,32 +209,48 @@ class Ledger:
         return {instance.id: instance async for instance in client.list(page_size=1000)}
 
     async def until_states(
-        self, client: Client, holds: Callable[[Mapping[State, int]], bool], seconds: float = 60
+        self,
+        client: Client,
+        holds: Callable[[Mapping[State, int]], bool],
+        seconds: float = 60,
+        *,
+        passing: Collection[str] = (SERVER_UNREACHABLE,),
     ) -> None:
-        """Return once the counts by state are as wanted."""
+        """Return once the counts by state are as wanted; ``passing``: refusals that pass by themselves.
+
+        By default that of the channel alone, which finds its way back after a restart.
+        """
         counts: Mapping[State, int] = {}
         try:
             async with asyncio.timeout(seconds):
-                while not holds(counts := await self._counts(client)):
+                while not holds(counts := await self._counts(client, passing)):
                     await CLOCK.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"the states did not come about: {dict(counts)}") from None
 
-    async def _counts(self, client: Client) -> Mapping[State, int]:
+    async def _counts(self, client: Client, passing: Collection[str]) -> Mapping[State, int]:
         while True:
             try:
                 return (await client.stats()).counts.by_state
             except RpcError as error:
-                if error.reason not in {SERVER_UNREACHABLE, StoreUnavailable.reason}:
+                if error.reason not in passing:
                     raise
-                # The channel, or the server, finds its way back after a restart.
                 await CLOCK.sleep(0.1)
 
-    async def until_ended(self, client: Client, seconds: float = 60) -> dict[str, Instance]:
+    async def until_ended(
+        self,
+        client: Client,
+        seconds: float = 60,
+        *,
+        passing: Collection[str] = (SERVER_UNREACHABLE,),
+    ) -> dict[str, Instance]:
         """All there are by id, once nothing is pending and nothing runs."""
         try:
             await self.until_states(
-                client, lambda counts: not counts[State.PENDING] + counts[State.RUNNING], seconds
+                client,
+                lambda counts: not counts[State.PENDING] + counts[State.RUNNING],
+                seconds,
+                passing=passing,
             )
         except AssertionError as error:
             for instance in (await self.read(client)).values():

@@ -137,7 +137,11 @@ class Load:
                     await client.create_batch(left) if many else [await client.create(left[0])]
                 )
             except RpcError as error:
-                self._note_unanswered("create", error)
+                # Behind after a fault, a server may ask to be asked again; and for creates alone.
+                if error.reason == ServerOverloaded.reason:
+                    self._acknowledged.unanswered += 1
+                else:
+                    self._note_unanswered("create", error)
                 await CLOCK.sleep(_PAUSE_SECONDS)
                 continue
             for request, answer in zip(left, answers, strict=True):
@@ -209,6 +213,5 @@ class Load:
 
     def _note_unanswered(self, what: str, error: RpcError) -> None:
         self._acknowledged.unanswered += 1
-        # Behind after a fault, a server may ask to be asked again.
-        if error.code not in _UNANSWERED and error.reason != ServerOverloaded.reason:
+        if error.code not in _UNANSWERED:
             self._acknowledged.unexpected.append(f"{what}: {error.code} {error.reason} {error}")
