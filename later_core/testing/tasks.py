@@ -28,11 +28,13 @@ async def run_task(
     id: str = "one",
     attempt: int = 1,
     timeout: timedelta | None = None,
+    trace_parent: str | None = None,
 ) -> Outcome:
     """One attempt of one task, called as a node calls it, without a node.
 
-    A mapping is given as JSON. Answers ``Succeeded`` with the result, or ``Failed`` with the reason
-    and whether a retry may follow. A plain function has a thread; nobody stops it at ``timeout``.
+    A mapping is given as JSON; ``trace_parent`` is what the context says of the trace. Answers
+    ``Succeeded`` with the result, or ``Failed`` with the reason and whether a retry may follow. A plain
+    function has a thread; nobody stops it at ``timeout``.
     """
     if isinstance(parameters, Mapping):
         parameters = json.dumps(dict(parameters))
@@ -46,6 +48,7 @@ async def run_task(
         state=State.RUNNING,
         attempt=attempt,
         timeout=timeout,
+        trace_parent=trace_parent,
     )
     context = Context(
         instance=instance,

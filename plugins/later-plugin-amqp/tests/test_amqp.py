@@ -64,6 +64,20 @@ async def test_the_command_of_the_readme_does_what_it_says(
     assert message.headers == {"later_instance": "order-4711", "later_attempt": 2}
 
 
+TRACE_PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("own", "seen"), [({}, TRACE_PARENT), ({"traceparent": "my own"}, "my own")]
+)
+async def test_the_trace_goes_on_at_the_consumer_unless_the_caller_names_another(
+    amqp_url: str, queue: AbstractQueue, make: Make, own: dict[str, str], seen: str
+) -> None:
+    order = {"routing_key": queue.name, "body": "x", "headers": own}
+    result(await run_task(make(amqp_url=amqp_url), order, trace_parent=TRACE_PARENT))
+    assert (await taken(queue)).headers["traceparent"] == seen
+
+
 async def test_everything_that_a_message_has_can_be_said(
     amqp_url: str, queue: AbstractQueue, make: Make
 ) -> None:

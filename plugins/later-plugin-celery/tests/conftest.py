@@ -24,7 +24,8 @@ app.conf.worker_hijack_root_logger = False
 @app.task(name="shop.ship", bind=True)
 def ship(self, order, express=False):
     headers = self.request.headers or {{}}
-    seen = [order, express, self.request.id, headers.get("later_instance"), headers.get("later_attempt")]
+    told = [headers.get(name) for name in ("later_instance", "later_attempt", "traceparent")]
+    seen = [order, express, self.request.id, *told]
     self.backend.client.rpush("shipped", repr(seen))
     return {{"order": order, "express": express}}
 

@@ -52,7 +52,16 @@ async def test_a_worker_does_what_the_readme_sends(
     outcome = await run_task(make(celery_broker=worker), command, id="ü-1", attempt=2)
     sent = result(outcome)
     assert sent == {"task_id": task_id("ü-1", 2)}
-    assert shipped() == [4711, True, sent["task_id"], "ü-1", 2]
+    assert shipped() == [4711, True, sent["task_id"], "ü-1", 2, None]
+
+
+async def test_the_trace_goes_on_at_the_worker(
+    worker: str, shipped: Callable[[], list[Any]], make: Make
+) -> None:
+    trace_parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    order = {"task": "shop.ship", "args": [1]}
+    result(await run_task(make(celery_broker=worker), order, trace_parent=trace_parent))
+    assert shipped()[-1] == trace_parent
 
 
 async def test_the_result_is_waited_for_if_asked_for(worker: str, make: Make) -> None:

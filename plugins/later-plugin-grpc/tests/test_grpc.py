@@ -56,6 +56,23 @@ async def test_a_method_is_found_by_reflection_and_called(
     )
     assert metadata["authorization"] == "Bearer hush"
     assert (metadata["later-instance"], metadata["later-attempt"]) == ("a%20%C3%BC", "3")
+    assert "traceparent" not in metadata
+
+
+TRACE_PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("own", "seen"), [({}, TRACE_PARENT), ({"traceparent": "my own"}, "my own")]
+)
+async def test_the_trace_goes_on_at_the_server_unless_the_caller_names_another(
+    serve_shop: ServeShop, make: Make, own: dict[str, str], seen: str
+) -> None:
+    shop = await serve_shop()
+    order = {"target": shop.target, "method": SHIP, "request": REQUEST, "metadata": own}
+    result(await run_task(make(), order, trace_parent=TRACE_PARENT))
+    (metadata,) = shop.metadata
+    assert metadata["traceparent"] == seen
 
 
 async def test_a_method_is_found_in_a_file(

@@ -54,6 +54,23 @@ async def test_it_sends_and_keeps_the_answer(receive: Receive, make: Make) -> No
     assert request.headers["Idempotency-Key"] == "order%204711%20%C3%BC"
     assert request.headers["Later-Attempt"] == "3"
     assert "Later-Signature" not in request.headers
+    assert "traceparent" not in request.headers
+
+
+TRACE_PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seen"), [({}, [TRACE_PARENT]), ({"Traceparent": "my own"}, ["my own"])]
+)
+async def test_the_trace_goes_on_at_the_receiver_unless_the_caller_names_another(
+    receive: Receive, make: Make, headers: dict[str, str], seen: list[str]
+) -> None:
+    receiver = await receive()
+    order = {"url": receiver.url, "headers": headers}
+    result(await run_task(make(), order, trace_parent=TRACE_PARENT))
+    (request,) = receiver.requests
+    assert request.headers.getall("traceparent") == seen
 
 
 @pytest.mark.parametrize(

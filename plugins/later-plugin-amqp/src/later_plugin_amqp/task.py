@@ -71,6 +71,7 @@ def _message(order: Order, context: Context) -> Message:
     return Message(
         content,
         headers={
+            **_trace(context),
             **order.headers,
             "later_instance": context.instance.id,
             "later_attempt": context.attempt,
@@ -82,6 +83,11 @@ def _message(order: Order, context: Context) -> Message:
         message_id=_message_id(context.instance.id),
         app_id="later",
     )
+
+
+def _trace(context: Context) -> Mapping[str, str]:
+    """The span of the attempt, where somebody traces (W3C Trace Context); the caller may name another."""
+    return {"traceparent": context.trace_parent} if context.trace_parent is not None else {}
 
 
 def _message_id(instance_id: str) -> str:

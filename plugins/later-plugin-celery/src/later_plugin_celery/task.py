@@ -57,10 +57,7 @@ class SendTask(Task):
                 queue=order.queue,
                 priority=order.priority,
                 expires=order.expires,
-                headers={
-                    "later_instance": context.instance.id,
-                    "later_attempt": context.attempt,
-                },
+                headers=_headers(context),
                 ignore_result=order.wait is None,
                 retry=False,
             )
@@ -76,6 +73,12 @@ class SendTask(Task):
 def task_id(instance_id: str, attempt: int) -> str:
     """The id of Celery's task: always the same for the same attempt, another for each."""
     return str(uuid5(_IDS, f"{attempt} {instance_id}"))
+
+
+def _headers(context: Context) -> Mapping[str, Any]:
+    """Whose attempt it is, and its span where somebody traces (W3C Trace Context)."""
+    headers = {"later_instance": context.instance.id, "later_attempt": context.attempt}
+    return headers | ({"traceparent": context.trace_parent} if context.trace_parent else {})
 
 
 def _awaited(sent: AsyncResult, seconds: float, context: Context) -> str:

@@ -59,16 +59,17 @@ class Grpc(Task):
         except json_format.ParseError as error:
             target.reflected.clear()  # by the next instance the server may have a newer one
             raise _invalid(f"request: {' '.join(str(error).split())}") from error
-        metadata = [
-            *order.metadata.items(),
-            ("later-instance", quote(context.instance.id, safe=_PRINTABLE)),
-            ("later-attempt", str(context.attempt)),
-        ]
+        metadata = {
+            **_trace(context),
+            **order.metadata,
+            "later-instance": quote(context.instance.id, safe=_PRINTABLE),
+            "later-attempt": str(context.attempt),
+        }
         response = await target.channel.unary_unary(
             f"/{order.method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(method.output_type).FromString,
-        )(request, metadata=metadata, timeout=timeout)
+        )(request, metadata=tuple(metadata.items()), timeout=timeout)
         return json_format.MessageToJson(
             response, indent=None, ensure_ascii=False, descriptor_pool=pool
         )
@@ -94,6 +95,11 @@ class Grpc(Task):
             except Unserved as error:
                 raise _invalid(f"method: {error}") from error
         return target.reflected[service]
+
+
+def _trace(context: Context) -> Mapping[str, str]:
+    """The span of the attempt, where somebody traces (W3C Trace Context); the caller may name another."""
+    return {"traceparent": context.trace_parent} if context.trace_parent is not None else {}
 
 
 def _method(pool: DescriptorPool, order: Order) -> MethodDescriptor:

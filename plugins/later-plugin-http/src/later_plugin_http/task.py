@@ -145,6 +145,8 @@ def _own_headers(order: Order, context: Context) -> Mapping[str, str]:
         "Idempotency-Key": quote(context.instance.id, safe=_PRINTABLE),
         "Later-Attempt": str(context.attempt),
     }
+    if context.trace_parent is not None:
+        own["traceparent"] = context.trace_parent
     return own | ({"Content-Type": order.content_type} if order.content_type else {})
 
 
