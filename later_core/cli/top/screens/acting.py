@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -52,9 +53,9 @@ class ActingScreen(OrderingScreen):
     ]
     CHANGING = frozenset({"abort", "retry", "reschedule"})
 
+    @abstractmethod
     def chosen(self) -> Instance | None:
         """The instance that a key is about."""
-        raise NotImplementedError
 
     def action_abort(self) -> None:
         """Abort the chosen instance."""
