@@ -17,7 +17,7 @@ def test_one_whose_database_is_away_is_not(later, start_server, own_mongod, data
         own_mongod.kill()
         deadline = time.monotonic() + 60  # noqa: TID251 -- a real process
         while (said := later("--address", server.address, "health")).code == 0:
-            assert time.monotonic() < deadline, said  # noqa: TID251 -- likewise
+            assert time.monotonic() < deadline, said  # noqa: TID251 -- of a real process
             time.sleep(0.2)  # noqa: TID251 -- a real process is asked again
         assert (said.code, said.out) == (1, "NOT_SERVING\n")
     finally:

@@ -38,7 +38,7 @@ def test_a_node_on_port_0_is_shown_with_the_port_that_was_found(later, alone):
     deadline = time.monotonic() + 20  # noqa: TID251 -- a real process
     shown = ""
     while shown != alone.address:
-        assert time.monotonic() < deadline, f"{shown} instead of {alone.address}"  # noqa: TID251 -- likewise
+        assert time.monotonic() < deadline, f"{shown} instead of {alone.address}"  # noqa: TID251 -- of a real process
         (node,) = later("--address", alone.address, "nodes", "--json").records
         shown = node["address"]
 

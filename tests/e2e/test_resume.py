@@ -45,7 +45,7 @@ async def test_each_event_once_and_in_order_across_cuts_and_restarts(
     created = await ledger.create(client, requests)
 
     for count in (5, 60, 110, 140):
-        token = await listen(client, token, seen, lambda count=count: len(seen) >= count)  # type: ignore[misc]
+        token = await listen(client, token, seen, lambda count=count: len(seen) >= count)  # type: ignore[misc]  # mypy infers no lambda with a default
 
     await server.kill()
     await server.start()

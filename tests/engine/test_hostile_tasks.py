@@ -25,11 +25,11 @@ async def _unspeakable(_context):
 
 
 async def _result_that_is_none(_context):
-    raise TaskError("broken", result=None)  # type: ignore[arg-type]
+    raise TaskError("broken", result=None)  # type: ignore[arg-type]  # that is what is hostile
 
 
 async def _reason_that_is_none(_context):
-    raise TaskError("broken", reason=None)  # type: ignore[arg-type]
+    raise TaskError("broken", reason=None)  # type: ignore[arg-type]  # that is what is hostile
 
 
 async def _message_that_is_not_utf8(_context):
@@ -84,7 +84,7 @@ async def test_a_callback_without_a_name_that_raises_harms_nobody(running):
         raise ValueError("broken")
 
     task = RecordingTask()
-    task.on_success = functools.partial(fail)  # type: ignore[method-assign]
+    task.on_success = functools.partial(fail)  # type: ignore[method-assign]  # that is what is hostile
     async with running(task) as bench:
         await bench.create("a")
         await bench.clock.advance(1)

@@ -75,7 +75,7 @@ def drawn() -> dict[str, str]:
     """The name of each class in the module's picture, and of the one that it hangs from."""
     parents: dict[str, str] = {}
     path = ["LaterError"]
-    for line in inspect.getdoc(errors).splitlines():  # type: ignore[union-attr]
+    for line in inspect.getdoc(errors).splitlines():  # type: ignore[union-attr]  # it has one
         if found := BRANCH.match(line):
             depth = len(found["stem"]) // 4 + 1
             path[depth:] = [found["name"]]

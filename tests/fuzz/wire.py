@@ -112,7 +112,7 @@ class Conversation:
         """Read on until the server hangs up, for so long at most."""
         end = time.monotonic() + seconds  # noqa: TID251 -- a real peer is waited for
         self._socket.settimeout(0.05)
-        while not self.is_closed and time.monotonic() < end:  # noqa: TID251 -- likewise
+        while not self.is_closed and time.monotonic() < end:  # noqa: TID251 -- of a real process
             try:
                 if not self._socket.recv(65536):
                     return

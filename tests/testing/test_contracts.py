@@ -86,7 +86,7 @@ class PagesByTimeAlone(MemoryStore):
 class LooksBackOneMinute(MemoryStore):
     async def due(self, *, since: datetime | None, **rest: object) -> Sequence[DueEntry]:
         begin = await self.now() - timedelta(minutes=1)
-        return await super().due(since=since or begin, **rest)  # type: ignore[arg-type]
+        return await super().due(since=since or begin, **rest)  # type: ignore[arg-type]  # passed on as it came
 
 
 class OverwritesWhatIsThere(MemoryStore):

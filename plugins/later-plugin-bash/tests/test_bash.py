@@ -42,7 +42,7 @@ async def test_switched_off_every_run_fails_for_good_and_says_how_to_switch_it_o
     with pytest.raises(
         TaskError, match="LATER_BASH_ENABLED=true, --set bash_enabled=true"
     ) as caught:
-        await task.run(context(f"touch {tmp_path}/ran".encode()))  # type: ignore[misc]
+        await task.run(context(f"touch {tmp_path}/ran".encode()))  # type: ignore[misc]  # a Task may be plain, this one is not
     assert (caught.value.reason, caught.value.is_final) == ("BASH_DISABLED", True)
     assert not (tmp_path / "ran").exists()
 

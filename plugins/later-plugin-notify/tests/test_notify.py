@@ -207,7 +207,7 @@ async def test_a_webhook_gets_json_and_a_token(event: MakeEvent) -> None:
     assert headers["Idempotency-Key"] == again["Idempotency-Key"]
     assert content["dropped"] == 0
     (notice,) = content["notices"]
-    documented = json.loads(re.search(r"^    (\{.+?\})$", README, re.DOTALL | re.MULTILINE)[1])  # type: ignore[index]
+    documented = json.loads(re.findall(r"^    (\{.+?\})$", README, re.DOTALL | re.MULTILINE)[0])
     assert set(notice) == set(documented["notices"][0])
     assert notice["id"] == "nightly-1"
 
