@@ -14,7 +14,7 @@ from later_core.ports.clock import Clock
 
 _FIRST_PAUSE = timedelta(milliseconds=500)
 _LONGEST_PAUSE = timedelta(seconds=30)
-_PASSING = frozenset({"SUBSCRIBER_TOO_SLOW", "TOO_MANY_WATCHES"})
+_PASSING = frozenset({"CLIENT_STALLED", "SUBSCRIBER_TOO_SLOW", "TOO_MANY_WATCHES"})
 
 
 class Begin(Protocol):

@@ -27,6 +27,7 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     ├── PermissionDenied              who asks is known, and may not
     ├── LimitReached                  a bound of this server
     │   ├── SubscriberTooSlow
+    │   ├── ClientStalled             a stream
     │   ├── ServerOverloaded          create
     │   ├── QuotaExceeded             create
     │   └── TooManyWatches
@@ -87,6 +88,7 @@ from later_core.errors.installation import (
     TokenUnprotected,
 )
 from later_core.errors.limits import (
+    ClientStalled,
     LimitReached,
     QuotaExceeded,
     ServerOverloaded,
@@ -106,6 +108,7 @@ from later_core.errors.root import LaterError
 
 __all__ = [
     "CertificateUnusable",
+    "ClientStalled",
     "DataDirectoryInUse",
     "DatabaseTooOld",
     "EncryptionKeyMissing",

@@ -31,8 +31,23 @@ class SubscriberTooSlow(LimitReached):
         return {"resume_token": self.resume_token}
 
 
+class ClientStalled(LimitReached):
+    """The client of a stream has taken nothing for a long time, while there was something to take.
+
+    ``seconds``: how long that was.
+    """
+
+    reason = "CLIENT_STALLED"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"nothing of what this stream has to tell was read for {seconds:g} s;"
+            " call again, with the resume token where there is one, and read as it comes"
+        )
+
+
 class ServerOverloaded(LimitReached):
-    """A create that would cost this server memory or punctuality. Worth another try, after a while.
+    """A call that would cost this server memory or punctuality. Worth another try, after a while.
 
     ``retry_after``: how long, in seconds, it is of no use to try again.
     """
@@ -41,7 +56,7 @@ class ServerOverloaded(LimitReached):
 
     def __init__(self, retry_after: float) -> None:
         self.retry_after = retry_after
-        super().__init__("this server has more to create than it can do in time; try again")
+        super().__init__("this server has more to do than it can do in time; try again")
 
 
 class QuotaExceeded(LimitReached):

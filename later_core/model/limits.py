@@ -48,9 +48,10 @@ CREATES_HELD_BYTES = 64 * 1024 * 1024
 #: their calls are over, answers until they are taken.
 MESSAGES_HELD_BYTES = 64 * 1024 * 1024
 
-#: Of the watches that begin with what exists, and likewise of the exports, so many are told of it at a
-#: time: each holds a page or two of it, however slowly it reads. The others wait for their turn.
+#: So many watches that begin with what exists are told of it at a time, and so many exports: each holds a
+#: page or two of it, in several forms, however slowly it reads. The others wait for their turn.
 SNAPSHOTS_AT_ONCE = 16
+EXPORTS_AT_ONCE = 4
 
 #: A stream whose client takes nothing for so long, in seconds, while there is something to take, is ended.
 STALLED_SECONDS = 60.0

@@ -19,7 +19,7 @@ from later_core.rpc import trace_context
 from later_core.rpc.auth.guard import Guard, Open
 from later_core.rpc.auth.methods import METHODS
 from later_core.rpc.errors import to_status, trailing_metadata
-from later_core.rpc.messages import LARGE_BYTES, Answers, Held, Large, Requests
+from later_core.rpc.messages import LARGE_BYTES, Answers, Held, Large, Requests, tell
 from later_core.rpc.validation import check, malformed
 
 log = structlog.get_logger(__name__)
@@ -286,7 +286,7 @@ async def _respond(behavior: _Behavior, request: Any, context: _Context) -> None
     # Closed here and now when the client goes away, not when the garbage collector comes by.
     async with aclosing(behavior(request, context)) as responses:
         async for response in responses:
-            await context.write(response)
+            await tell(context, response)
 
 
 async def _abort(context: _Context, status: Any) -> NoReturn:

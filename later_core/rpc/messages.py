@@ -14,8 +14,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from later_core.errors import ServerOverloaded
-from later_core.model.limits import MESSAGES_HELD_BYTES
+from later_core.errors import ClientStalled, ServerOverloaded
+from later_core.model.limits import MESSAGES_HELD_BYTES, STALLED_SECONDS
 
 #: From here on a message is large.
 LARGE_BYTES = 64 * 1024
@@ -116,6 +116,20 @@ class Requests:
             self.answered()
 
 
+async def tell(context: _Context, response: Any) -> None:
+    """Write a response of a stream, and return once the client has room for it.
+
+    Raises:
+        ClientStalled: it has had none for too long.
+
+    """
+    try:
+        async with asyncio.timeout(STALLED_SECONDS):
+            await context.write(response)
+    except TimeoutError:
+        raise ClientStalled(STALLED_SECONDS) from None
+
+
 class Answers:
     """The context of a method that writes its answers by itself, one to a request and in their order."""
 
@@ -125,7 +139,7 @@ class Answers:
 
     async def write(self, response: Any) -> None:
         """Return once the client has room for it; then its request is held no longer."""
-        await self._context.write(response)
+        await tell(self._context, response)
         self._requests.answered()
 
     def __getattr__(self, name: str) -> Any:

@@ -19,7 +19,7 @@ from later_core.errors import (
 )
 from later_core.local.intake import Intake
 from later_core.model.instance import Instance
-from later_core.model.limits import SNAPSHOTS_AT_ONCE
+from later_core.model.limits import EXPORTS_AT_ONCE
 from later_core.model.planning import recurrence_of
 from later_core.model.query import Filter, PageKey
 from later_core.model.schedule import Schedule
@@ -62,7 +62,7 @@ class Transfer:
         self._store = store
         self._intake = intake
         self._changes = Changes()
-        self._exports = asyncio.Semaphore(SNAPSHOTS_AT_ONCE)
+        self._exports = asyncio.Semaphore(EXPORTS_AT_ONCE)
 
     async def __aenter__(self) -> Self:
         await self._changes.__aenter__()

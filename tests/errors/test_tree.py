@@ -47,6 +47,7 @@ WITH_DATA: list[LaterError] = [
     errors.EncryptionKeyMissing("one", "2026-11-0a1b2c3d"),
     errors.RevisionMismatch("one", 1, 2),
     errors.SubscriberTooSlow("token"),
+    errors.ClientStalled(60.0),
     errors.StoreUnavailable("10.0.0.7:27017 refused"),
     errors.SettingInvalid("lease", "is not a duration"),
     errors.SchemaTooNew(2, 1),

@@ -68,6 +68,7 @@ WORST = [
     errors.TaskNotFound("🙂" * 128, ["é" * 128] * 3),
     errors.InstanceNotFound("🙂" * 128),
     errors.SubscriberTooSlow("x" * 1024),
+    errors.ClientStalled(60.0),
 ]
 
 

@@ -29,7 +29,7 @@ from later_core.stores.mongo.portion import Portion
 
 #: The most events of one batch, and of the first one.
 _BATCH_EVENTS = 1000
-_FIRST_EVENTS = 8
+_FIRST_EVENTS = 2
 
 #: How long the server waits for news before it answers with a bookmark; at first just long enough
 #: to read the history, so that who missed nothing is soon told so.

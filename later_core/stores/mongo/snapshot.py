@@ -41,7 +41,7 @@ _ROUNDS = 20
 _PAUSE_SECONDS = 0.1
 
 #: How many instances are asked for first.
-_FIRST = 8
+_FIRST = 2
 
 #: How many schedules are read at once.
 _SCHEDULES = 100
@@ -114,7 +114,7 @@ class _MongoSnapshot(Snapshot):
             self._portion.learn(len(batch.documents), sum(map(payload, batch.documents)))
             documents = deque(batch.documents)
             batch.documents.clear()  # else all of them would be held until the last is told
-            while page.offer(documents):
+            while page.offer(documents) or page.is_full:
                 yield page.instances
                 page = PageBuilder(
                     self._connection.keys, PAGE_MAX_SIZE, page.place, [], locked=self.locked
