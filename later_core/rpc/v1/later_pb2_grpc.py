@@ -151,6 +151,9 @@ class InstanceServiceServicer:
         """Streams every change of the instances that match, in order, without gap or repeat. A subscriber
         that reconnects with its last resume_token continues where it was. RESOURCE_EXHAUSTED with
         reason SUBSCRIBER_TOO_SLOW: it read too slowly; the ErrorInfo's metadata holds its resume_token.
+        The initial metadata comes at once and says only that the request was heard: the watch begins with
+        the first response, which without a resume_token and without include_existing is a bookmark. What
+        changes before that is not told.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

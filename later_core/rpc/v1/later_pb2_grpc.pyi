@@ -67,6 +67,9 @@ class InstanceServiceStub:
     """Streams every change of the instances that match, in order, without gap or repeat. A subscriber
     that reconnects with its last resume_token continues where it was. RESOURCE_EXHAUSTED with
     reason SUBSCRIBER_TOO_SLOW: it read too slowly; the ErrorInfo's metadata holds its resume_token.
+    The initial metadata comes at once and says only that the request was heard: the watch begins with
+    the first response, which without a resume_token and without include_existing is a bookmark. What
+    changes before that is not told.
     """
 
 @typing.type_check_only
@@ -103,6 +106,9 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Streams every change of the instances that match, in order, without gap or repeat. A subscriber
     that reconnects with its last resume_token continues where it was. RESOURCE_EXHAUSTED with
     reason SUBSCRIBER_TOO_SLOW: it read too slowly; the ErrorInfo's metadata holds its resume_token.
+    The initial metadata comes at once and says only that the request was heard: the watch begins with
+    the first response, which without a resume_token and without include_existing is a bookmark. What
+    changes before that is not told.
     """
 
 class InstanceServiceServicer(metaclass=abc_1.ABCMeta):
@@ -190,6 +196,9 @@ class InstanceServiceServicer(metaclass=abc_1.ABCMeta):
         """Streams every change of the instances that match, in order, without gap or repeat. A subscriber
         that reconnects with its last resume_token continues where it was. RESOURCE_EXHAUSTED with
         reason SUBSCRIBER_TOO_SLOW: it read too slowly; the ErrorInfo's metadata holds its resume_token.
+        The initial metadata comes at once and says only that the request was heard: the watch begins with
+        the first response, which without a resume_token and without include_existing is a bookmark. What
+        changes before that is not told.
         """
 
 def add_InstanceServiceServicer_to_server(servicer: InstanceServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...
