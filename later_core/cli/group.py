@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -84,6 +84,11 @@ class LazyGroup(click.Group):
     """Imports a command when it runs; asks the plugins for theirs only when it may matter."""
 
     _is_extended = False
+
+    @staticmethod
+    def own_names() -> Collection[str]:
+        """The names of Later's own commands, which no plugin may take."""
+        return _COMMANDS.keys()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         self._extend()

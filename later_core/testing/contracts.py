@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from later_core.testing.plugin_contract.installing import InstallingContract
+from later_core.testing.plugin_contract.parameters import ParametersContract
+from later_core.testing.plugin_contract.running import RunningContract
+from later_core.testing.plugin_contract.stopping import StoppingContract
+from later_core.testing.plugin_contract.watching import WatchingContract
 from later_core.testing.store_contract.access import AccessContract
 from later_core.testing.store_contract.admission import AdmissionContract
 from later_core.testing.store_contract.attempts import AttemptsContract
@@ -49,6 +54,24 @@ class StoreContract(
     least so many seconds pass for the store: ``FakeClock.advance`` of the clock it reads, or
     real waiting (``SystemClock().sleep``) where the database has a clock of its own; no check
     needs more than about a second.
+    """
+
+    pytestmark = pytest.mark.asyncio
+
+
+class PluginContract(
+    InstallingContract,
+    ParametersContract,
+    RunningContract,
+    StoppingContract,
+    WatchingContract,
+):
+    """What a server, its operators and its callers expect of any plugin.
+
+    Subclass it as ``Test…`` and name the plugin: ``plugin = my_module``, what its entry point names.
+    ``settings``, ``examples``, ``refused`` and ``runs_examples`` say more of it
+    (``later_core.testing.plugin_contract.subject``); a fixture may set them on ``self`` where they are
+    known in the test alone, as is the port of a server.
     """
 
     pytestmark = pytest.mark.asyncio

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -21,6 +21,7 @@ from typing import Any
 
 from later_core.app import RunningNode
 from later_core.app import node as running_node
+from later_core.app.node import EventWatcher
 from later_core.model.instance import Instance
 from later_core.model.instant import LATEST
 from later_core.model.query import Filter, PageKey
@@ -34,6 +35,7 @@ from later_core.service.schedules import Schedules
 from later_core.settings import load
 from later_core.stores.memory import MemoryStore
 from later_core.testing.clock import FakeClock
+from later_core.testing.plugins import installed, tasks_of
 from later_core.testing.tasks import GivenTasks
 
 #: A node that is alone needs no short lease. Each hop in time is a little shorter than it, and with a
@@ -59,11 +61,18 @@ class TravellingNode:
     """
 
     def __init__(
-        self, tasks: Sequence[Task], *, store: Store, clock: FakeClock, settings: dict[str, Any]
+        self,
+        tasks: Sequence[Task],
+        *,
+        store: Store,
+        clock: FakeClock,
+        settings: dict[str, Any],
+        on_event: EventWatcher | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
         self._tasks = GivenTasks(*tasks)
+        self._on_event = on_event
         self._has_threads = any(not inspect.iscoroutinefunction(task.run) for task in tasks)
         self._settings = load(_SETTINGS | settings).model_copy(update={"lease": _LEASE})
         self._stack = AsyncExitStack()
@@ -130,6 +139,7 @@ class TravellingNode:
                 self.clock,
                 stop=asyncio.Event(),
                 watch_loop=False,
+                on_event=self._on_event,
             )
         )
         assert parts is not None  # nobody stops it before it has joined
@@ -196,23 +206,41 @@ async def node(
     start: datetime = datetime(2030, 1, 1, tzinfo=UTC),
     store: Store | None = None,
     clock: FakeClock | None = None,
+    plugin: object | None = None,
+    plugin_settings: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> AsyncIterator[TravellingNode]:
     """A node with these tasks installed. Time begins at ``start`` and passes in ``travel`` alone.
 
+    ``plugin`` (what an entry point names) brings all that it has: its tasks, what it keeps open, and its
+    ear for events; ``plugin_settings`` are its settings where they are not the defaults.
     ``settings`` are those of ``later serve`` (``catch_up_rate=5``). Enter and leave it in one and the
     same asyncio task: in the test itself, not in an async fixture.
+
+    Raises:
+        ValueError: a server would not use the plugin.
+
     """
     clock = clock or FakeClock(start)
-    travelling = TravellingNode(
-        tasks, store=store or MemoryStore(clock=clock), clock=clock, settings=settings
-    )
-    await travelling.start()
-    try:
-        yield travelling
-    finally:
-        if travelling.is_running:
-            await travelling.stop()
+    async with AsyncExitStack() as stack:
+        on_event: EventWatcher | None = None
+        if plugin is not None:
+            catalog = await stack.enter_async_context(installed(plugin, plugin_settings))
+            tasks += tasks_of(catalog)
+            on_event = catalog.on_event if catalog.has_event_plugins else None
+        travelling = TravellingNode(
+            tasks,
+            store=store or MemoryStore(clock=clock),
+            clock=clock,
+            settings=settings,
+            on_event=on_event,
+        )
+        await travelling.start()
+        try:
+            yield travelling
+        finally:
+            if travelling.is_running:
+                await travelling.stop()
 
 
 async def _pass_time(clock: FakeClock) -> None:

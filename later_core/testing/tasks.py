@@ -36,6 +36,20 @@ async def run_task(
     ``Succeeded`` with the result, or ``Failed`` with the reason and whether a retry may follow. A plain
     function has a thread; nobody stops it at ``timeout``.
     """
+    context = a_context(task, parameters, id=id, attempt=attempt, timeout=timeout)
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        return await Invocation(threads).run(task, context, lambda: None)
+
+
+def a_context(
+    task: Task,
+    parameters: bytes | str | Mapping[str, Any] = b"",
+    *,
+    id: str = "one",
+    attempt: int = 1,
+    timeout: timedelta | None = None,
+) -> Context:
+    """What a task is told about an attempt that begins now. A mapping is given as JSON."""
     if isinstance(parameters, Mapping):
         parameters = json.dumps(dict(parameters))
     now = SystemClock().now()
@@ -50,13 +64,8 @@ async def run_task(
         timeout=timeout,
         trace_parent=trace_parent,
     )
-    context = Context(
-        instance=instance,
-        deadline=now + timeout if timeout is not None else None,
-        log=structlog.get_logger(task.name),
-    )
-    with ThreadPoolExecutor(max_workers=1) as threads:
-        return await Invocation(threads).run(task, context, lambda: None)
+    deadline = now + timeout if timeout is not None else None
+    return Context(instance=instance, deadline=deadline, log=structlog.get_logger(task.name))
 
 
 class GivenTasks:

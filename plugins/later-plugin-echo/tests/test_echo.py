@@ -2,13 +2,16 @@
 
 import json
 from datetime import UTC, datetime
+from typing import ClassVar
 
+import later_plugin_echo
 import pytest
 import structlog
 from later_plugin_echo import Echo, later_tasks
 from structlog.testing import capture_logs
 
 from later_core import Context, Instance, TaskError
+from later_core.testing.contracts import PluginContract
 
 
 def context(parameters: bytes) -> Context:
@@ -56,3 +59,8 @@ async def test_a_long_message_is_returned_whole_and_logged_in_part() -> None:
 
 def test_the_distribution_provides_one_task() -> None:
     assert [task.name for task in later_tasks()] == ["echo"]
+
+
+class TestContract(PluginContract):
+    plugin = later_plugin_echo
+    examples: ClassVar = {"echo": [{"message": "hello"}, "hello", b"\xff"]}

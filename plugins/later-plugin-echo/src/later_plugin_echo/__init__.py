@@ -37,9 +37,11 @@ def _message(parameters: bytes) -> str:
     if not isinstance(value, dict):
         return text
     message = value.get("message")
-    if not isinstance(message, str) or len(value) > 1:
+    unknown = [name for name in value if name != "message"]
+    if not isinstance(message, str) or unknown:
+        wrong = unknown[0][:_LOGGED_CHARACTERS] if unknown else "message"
         raise TaskError(
-            'parameters are {"message": "..."} or plain text',
+            f'{wrong}: parameters are {{"message": "..."}} or plain text',
             reason="INVALID_PARAMETERS",
             is_final=True,
         )
