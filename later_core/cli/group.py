@@ -24,6 +24,7 @@ _COMMANDS = {
     "retry": ("later_core.cli.instances", "Run an ended instance again."),
     "watch": ("later_core.cli.watch", "Follow the changes of instances as they happen."),
     "schedules": ("later_core.cli.schedules.group", "Run tasks again and again: rules and runs."),
+    "plugin": ("later_core.cli.plugin.group", "Begin a plugin of your own."),
     "plugins": ("later_core.cli.inspect", "List the installed plugins; needs no server."),
     "stats": ("later_core.cli.inspect", "Show counts, lateness and load of a server."),
     "top": (

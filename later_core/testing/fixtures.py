@@ -5,14 +5,12 @@ What they are made of is loaded when a test asks for it: other tests pay nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from later_core.testing.node import TravellingNode
+    from later_core.testing.node import StartNode
 
 #: Failed promises are explained with what was compared, as the tests of an author's own are.
 pytest.register_assert_rewrite(
@@ -21,7 +19,7 @@ pytest.register_assert_rewrite(
 
 
 @pytest.fixture
-def node() -> Callable[..., AbstractAsyncContextManager[TravellingNode]]:
+def node() -> StartNode:
     """Starts a whole node in this process, on a store in memory, with time in the hand of the test.
 
     It is ``later_core.testing.node.node``: ``async with node(MyTask()) as later: …``, or
@@ -29,7 +27,4 @@ def node() -> Callable[..., AbstractAsyncContextManager[TravellingNode]]:
     """
     from later_core.testing.node import node
 
-    def start(*tasks: Any, **options: Any) -> AbstractAsyncContextManager[TravellingNode]:
-        return node(*tasks, **options)
-
-    return start
+    return node

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -198,6 +198,10 @@ class TravellingNode:
                 return
             await real.sleep(0.001)
             await self.clock.settle()
+
+
+#: What the fixture ``node`` is: ``node`` below.
+StartNode = Callable[..., AbstractAsyncContextManager[TravellingNode]]
 
 
 @asynccontextmanager

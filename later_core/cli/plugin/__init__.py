@@ -1,0 +1,1 @@
+"""``later plugin``: a plugin of one's own."""

@@ -1,0 +1,15 @@
+"""The group ``later plugin``."""
+
+from __future__ import annotations
+
+import click
+
+from later_core.cli.plugin.new import new
+
+
+@click.group()
+def plugin() -> None:
+    """Begin a plugin of your own."""
+
+
+plugin.add_command(new)
