@@ -175,11 +175,66 @@ def hooks() -> str:
     """Each hook: what it is for, then when, how often, what it returns, what if it raises."""
     return "\n".join(
         f"### {name}\n\n"
-        f"`{name}({', '.join(list(inspect.signature(hook).parameters)[1:])})`\n\n"
+        f"```python\n{signature(name, hook)}\n```\n\n"
         f"{markdown(inspect.getdoc(hook) or '')}\n"
         for name, hook in vars(Hooks).items()
         if name.startswith("later_")
     )
+
+
+def signature(name: str, hook: Callable[..., object]) -> str:
+    """The hook as its author writes it, in a module; its annotations are those of the specification."""
+    whole = inspect.signature(hook)
+    arguments = list(whole.parameters.values())[1:]  # a module has no self
+    written = ", ".join(f"{each.name}: {each.annotation}" for each in arguments)
+    return f"@hookimpl\ndef {name}({written}) -> {whole.return_annotation}: ..."
+
+
+#: Who is called when, in order: what happens, the calls, and for whom.
+LIFECYCLE: Sequence[tuple[str, Sequence[tuple[str, Sequence[str]]]]] = (
+    (
+        "any later command",
+        (
+            ("it starts: plugins are imported, settings read", ["later_settings"]),
+            ("it is no command of Later's own, or --help", ["later_cli"]),
+        ),
+    ),
+    (
+        "later serve",
+        (
+            ("are events wanted?", ["later_wants_events"]),
+            ("which tasks are there?", ["later_tasks"]),
+            ("what must be open?", ["later_lifespan, entered"]),
+            ("where is it all kept?", ["later_store"]),
+            ("it serves: instances go their way, below", []),
+            ("it stops, when no run is left", ["later_lifespan, left"]),
+        ),
+    ),
+    (
+        "the way of an instance",
+        (
+            ("created, PENDING", ["later_on_event"]),
+            ("due and claimed, RUNNING", ["later_on_event", "Task.run"]),
+            ("it failed and is tried again, PENDING", ["later_on_event", "then as above"]),
+            ("SUCCEEDED", ["later_on_event", "Task.on_success"]),
+            ("FAILED, with no attempt left", ["later_on_event", "Task.on_fail"]),
+            ("ABORTED, pending or running", ["later_on_event", "Task.on_abort"]),
+        ),
+    ),
+)
+
+
+def lifecycle() -> str:
+    """Who is called when, as a picture of three ways from top to bottom."""
+    wide = max(len(what) for _, steps in LIFECYCLE for what, _ in steps)
+    lines = list[str]()
+    for title, steps in LIFECYCLE:
+        lines += [title, "  |"]
+        for what, calls in steps:
+            arrow = f"--> {', '.join(calls)}" if calls else ""
+            lines.append(f"  +-- {what:<{wide}} {arrow}".rstrip())
+        lines.append("")
+    return "```text\n" + "\n".join(lines).rstrip() + "\n```\n"
 
 
 def roles() -> str:
@@ -214,6 +269,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "reasons": reasons,
     "limits": bounds,
     "hooks": hooks,
+    "lifecycle": lifecycle,
     "roles": roles,
     "metrics": metrics,
 }

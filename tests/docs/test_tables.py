@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -31,8 +32,18 @@ def test_every_rpc_of_the_wire_is_in_the_table_with_what_it_does(tables: ModuleT
 
 @pytest.mark.parametrize("hook", [name for name in vars(Hooks) if name.startswith("later_")])
 def test_every_hook_has_a_heading(hook: str, root: Path):
-    page = (root / "docs" / "writing-a-plugin.md").read_text(encoding="utf-8")
+    page = (root / "docs" / "hooks.md").read_text(encoding="utf-8")
     assert f"### {hook}\n" in page
+
+
+@pytest.mark.parametrize("hook", [name for name in vars(Hooks) if name.startswith("later_")])
+def test_the_picture_shows_when_every_hook_is_called(hook: str, tables: ModuleType):
+    assert re.search(rf"--> .*\b{hook}\b", tables.lifecycle())
+
+
+@pytest.mark.parametrize("method", ["run", "on_success", "on_fail", "on_abort"])
+def test_the_picture_shows_when_every_method_of_a_task_is_called(method: str, tables: ModuleType):
+    assert re.search(rf"--> .*\bTask\.{method}\b", tables.lifecycle())
 
 
 @pytest.mark.parametrize("hook", [name for name in vars(Hooks) if name.startswith("later_")])
