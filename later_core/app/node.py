@@ -46,6 +46,7 @@ from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
 from later_core.local.lobby import Lobby
 from later_core.local.membership import Membership
+from later_core.local.pending import PendingLimits
 from later_core.local.quotas import Quotas
 from later_core.local.runs import Runs
 from later_core.local.window import Window
@@ -236,7 +237,16 @@ async def node(
         runs=runs,
         lease=lease,
         database_clock=database_clock,
-        quotas=Quotas(clock=clock, rates=settings.create_rates),
+        quotas=Quotas(
+            clock=clock,
+            rates=settings.create_rates,
+            pending=PendingLimits(
+                count=lambda principal, most: store.count_pending(principal, at_most=most),
+                clock=clock,
+                limits=settings.pending_limits,
+                nodes=lambda: membership.living,
+            ),
+        ),
         overload=overload_of(window, runs, health, watchdog, clock, database_clock),
     )
     schedules = Schedules(
@@ -295,7 +305,7 @@ async def node(
         clock=clock,
         database_clock=database_clock,
     )
-    if not await patiently("join", keeper.join, clock, stop):
+    if not await patiently("join", partial(_join, keeper, store, settings), clock, stop):
         yield None
         return
     try:
@@ -336,6 +346,13 @@ async def node(
                 await drainer.drain(timedelta())
     finally:
         await keeper.leave()
+
+
+async def _join(keeper: Keeper, store: Store, settings: Settings) -> None:
+    if any(settings.pending_limits.values()):
+        # At the first create, over much that is stored, it would hold that up.
+        await store.prepare_pending_counts()
+    await keeper.join()
 
 
 def _sharing(on_event: EventWatcher, membership: Membership) -> Callable[[Event], None]:

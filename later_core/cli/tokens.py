@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import click
 
@@ -16,12 +17,18 @@ from later_core.client.client import Client
 from later_core.client.records import created_token_record, token_record
 from later_core.model.duration import parse_duration
 from later_core.model.permission import Role
+from later_core.model.quota import Quota, parse_create_rate, parse_max_pending
+from later_core.model.rate import RateLimit
 from later_core.model.scope import Scope
 from later_core.model.token import NewToken, Token
 from later_core.ports.clock import SystemClock
 
-_COLUMNS = ("ID", "NAME", "ROLES", "PERMISSIONS", "EXPIRES", "STATUS", "MADE BY", "CONFINED TO")
+_COLUMNS = (
+    *("ID", "NAME", "ROLES", "PERMISSIONS", "EXPIRES", "STATUS", "MADE BY"),
+    *("RATE", "MAX PENDING", "CONFINED TO"),
+)
 _NEVER = "never"
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 @click.group()
@@ -36,6 +43,16 @@ def _lifetime(_: click.Context, __: click.Parameter, text: str) -> timedelta | N
         return parse_duration(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _quota_option(*names: str, parse: Callable[[str], Any], **options: Any) -> Callable[[_F], _F]:
+    def read(_: click.Context, __: click.Parameter, text: str | None) -> Any:
+        try:
+            return None if text is None else parse(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return click.option(*names, callback=read, **options)
 
 
 @tokens.command()
@@ -74,10 +91,24 @@ def _lifetime(_: click.Context, __: click.Parameter, text: str) -> timedelta | N
     metavar="DURATION",
     help="How long it is valid: 12h, 30d, or never to end.",
 )
+@_quota_option(
+    "--rate",
+    "create_rate",
+    parse=parse_create_rate,
+    metavar="RATE",
+    help="Hold it to this rate of creates by each server: 10/s+100, or none; else as the settings say.",
+)
+@_quota_option(
+    "--max-pending",
+    parse=parse_max_pending,
+    metavar="N",
+    help="Let so many instances of NAME be pending at a time, or none for any; else as the settings say.",
+)
 @server_options
 @click.pass_obj
 def create(
     top: Top,
+    /,
     name: str,
     *,
     roles: Sequence[str],
@@ -86,6 +117,7 @@ def create(
     permissions: Sequence[str],
     lifetime: timedelta | None,
     as_json: bool,
+    **quota: Any,
 ) -> None:
     """Make a token called NAME, and print its secret: the only sight of it.
 
@@ -97,6 +129,7 @@ def create(
         tasks=tuple(tasks),
         labels=labels,
         permissions=tuple(permissions),
+        quota=Quota(**quota),
     )
     token, secret = converse(top, lambda client: client.create_token(new, lifetime=lifetime))
     if as_json:
@@ -147,8 +180,14 @@ def _row(token: Token, now: datetime) -> Sequence[str]:
         relative(token.expire_time, now) if token.expire_time else _NEVER,
         _status(token, now),
         token.principal,
+        _said(token.quota.create_rate),
+        _said(token.quota.max_pending),
         str(Scope(tasks=token.tasks, labels=token.labels)),
     )
+
+
+def _said(quota: RateLimit | int | str | None) -> str:
+    return "" if quota is None else str(quota)
 
 
 def _status(token: Token, now: datetime) -> str:

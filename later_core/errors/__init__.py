@@ -28,8 +28,9 @@ Each class has a stable, machine-readable ``reason`` (it becomes the reason of a
     ├── LimitReached                  a bound of this server
     │   ├── SubscriberTooSlow
     │   ├── ClientStalled             a stream
-    │   ├── ServerOverloaded          create
+    │   ├── ServerOverloaded
     │   ├── QuotaExceeded             create
+    │   ├── PendingLimitReached       create, trigger, backfill, retry
     │   └── TooManyWatches
     ├── HistoryLost                   the store no longer knows what came after a position
     │   └── SnapshotLost              export
@@ -90,6 +91,7 @@ from later_core.errors.installation import (
 from later_core.errors.limits import (
     ClientStalled,
     LimitReached,
+    PendingLimitReached,
     QuotaExceeded,
     ServerOverloaded,
     SubscriberTooSlow,
@@ -131,6 +133,7 @@ __all__ = [
     "MongodNotFound",
     "NodeNotFound",
     "NotFound",
+    "PendingLimitReached",
     "PermissionDenied",
     "PluginConflict",
     "QuotaExceeded",

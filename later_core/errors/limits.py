@@ -80,6 +80,30 @@ class QuotaExceeded(LimitReached):
         return {"principal": self.principal, "limit": self.limit}
 
 
+class PendingLimitReached(LimitReached):
+    """As many instances of the caller as it may have PENDING wait already. Worth another try, once some
+    have started.
+
+    ``retry_after``: as in ``ServerOverloaded``.
+    """
+
+    reason = "PENDING_LIMIT_REACHED"
+
+    def __init__(self, principal: str, limit: int, retry_after: float) -> None:
+        self.principal = principal
+        self.limit = limit
+        self.retry_after = retry_after
+        super().__init__(
+            f"{principal or 'whoever asks'!r} may have {limit:,} instances PENDING, and has no room for"
+            " more: let some start, abort some, or have the limit raised (LATER_PENDING_LIMITS, or a token"
+            " with another --max-pending)"
+        )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"principal": self.principal, "limit": str(self.limit)}
+
+
 class TooManyWatches(LimitReached):
     """As many watches as this node serves at once are open."""
 

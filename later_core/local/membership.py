@@ -71,6 +71,11 @@ class Membership:
         return not self._neighbours
 
     @property
+    def living(self) -> int:
+        """How many nodes answer requests, this one and those that drain included."""
+        return len(self._neighbours) + 1
+
+    @property
     def is_shared(self) -> bool:
         """Whether other nodes take on work."""
         return len(self._nodes) > 1

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from later_core.model.permission import ROLE_PERMISSIONS, UNCONFINED_ONLY, Role
+from later_core.model.quota import Quota
 from later_core.model.scope import EVERYTHING, Scope
 
 
@@ -21,6 +22,8 @@ class Principal:
     permissions: frozenset[str] = frozenset()
     scope: Scope = EVERYTHING
     may_all: bool = False
+    #: What its token says of how much it may take; None: nothing.
+    quota: Quota | None = None
 
     def may(self, permission: str) -> bool:
         """Whether it has this permission."""
@@ -37,6 +40,7 @@ def of_roles(
     *,
     grants: Iterable[str] = (),
     scope: Scope = EVERYTHING,
+    quota: Quota | None = None,
 ) -> Principal:
     """A principal with these roles, and the permissions of tasks that it was granted."""
     permissions: set[str] = set(grants)
@@ -46,4 +50,4 @@ def of_roles(
         scope = EVERYTHING  # the very one, which is told at a glance
     else:
         permissions -= UNCONFINED_ONLY
-    return Principal(name=name, permissions=frozenset(permissions), scope=scope)
+    return Principal(name=name, permissions=frozenset(permissions), scope=scope, quota=quota)

@@ -13,6 +13,7 @@ from datetime import datetime
 from later_core.model.instance import NO_LABELS
 from later_core.model.permission import Role
 from later_core.model.principal import Principal, of_roles
+from later_core.model.quota import AS_SET, Quota
 from later_core.model.scope import Scope
 
 #: Begins every token, so that whoever scans for leaked secrets knows one.
@@ -38,6 +39,7 @@ class Token:
     principal: str = ""
     expire_time: datetime | None = None
     revoke_time: datetime | None = None
+    quota: Quota = AS_SET
     secret_hash: bytes = b""
 
     def is_valid(self, now: datetime) -> bool:
@@ -55,6 +57,7 @@ class Token:
             self.roles,
             grants=self.permissions,
             scope=Scope(tasks=self.tasks, labels=self.labels),
+            quota=None if self.quota == AS_SET else self.quota,
         )
 
 
@@ -68,6 +71,7 @@ class NewToken:
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
     permissions: tuple[str, ...] = ()
     expire_time: datetime | None = None
+    quota: Quota = AS_SET
 
 
 def new_secret() -> tuple[str, str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from later_core.errors import InvalidRequest
 from later_core.model.audit import AuditEntry, AuditFilter
 from later_core.model.instance import NO_LABELS
 from later_core.model.permission import Role
+from later_core.model.quota import NONE, Quota, Unbounded, parse_create_rate
+from later_core.model.rate import RateLimit
 from later_core.model.token import NewToken, Token
 from later_core.rpc.times import from_timestamp, to_timestamp
 from later_core.rpc.v1 import later_pb2 as pb
@@ -12,6 +15,9 @@ from later_core.rpc.v1 import later_pb2 as pb
 _TO_ROLE: dict[Role, pb.Role.ValueType] = {
     role: pb.Role.Value(f"ROLE_{role.name}") for role in Role
 }
+#: How "without a bound" stands on the wire.
+_NO_BOUND = -1
+
 _FROM_ROLE: dict[int, Role] = {number: role for role, number in _TO_ROLE.items()}
 
 
@@ -23,17 +29,25 @@ def to_new_token(new: NewToken) -> pb.CreateTokenRequest:
         tasks=new.tasks,
         labels=dict(new.labels),
         permissions=new.permissions,
+        create_rate=_rate_text(new.quota),
+        max_pending=_pending_number(new.quota),
     )
 
 
 def from_new_token(message: pb.CreateTokenRequest) -> NewToken:
-    """What a request asks of a token, its lifetime aside."""
+    """What a request asks of a token, its lifetime aside.
+
+    Raises:
+        InvalidRequest: a rate is malformed.
+
+    """
     return NewToken(
         name=message.name,
         roles=tuple(_FROM_ROLE[number] for number in message.roles),
         tasks=tuple(message.tasks),
         labels=dict(message.labels) if message.labels else NO_LABELS,
         permissions=tuple(message.permissions),
+        quota=_quota(message),
     )
 
 
@@ -48,6 +62,8 @@ def to_token(token: Token) -> pb.Token:
         permissions=token.permissions,
         create_time=to_timestamp(token.create_time),
         principal=token.principal,
+        create_rate=_rate_text(token.quota),
+        max_pending=_pending_number(token.quota),
     )
     if token.expire_time is not None:
         message.expire_time.CopyFrom(to_timestamp(token.expire_time))
@@ -67,6 +83,7 @@ def from_token(message: pb.Token) -> Token:
         labels=dict(message.labels) if message.labels else NO_LABELS,
         permissions=tuple(message.permissions),
         principal=message.principal,
+        quota=_quota(message),
         create_time=from_timestamp(message.create_time, "create_time"),
         expire_time=(
             from_timestamp(message.expire_time, "expire_time") if has("expire_time") else None
@@ -75,6 +92,25 @@ def from_token(message: pb.Token) -> Token:
             from_timestamp(message.revoke_time, "revoke_time") if has("revoke_time") else None
         ),
     )
+
+
+def _rate_text(quota: Quota) -> str:
+    return "" if quota.create_rate is None else str(quota.create_rate)
+
+
+def _pending_number(quota: Quota) -> int:
+    return _NO_BOUND if quota.max_pending == NONE else quota.max_pending or 0
+
+
+def _quota(message: pb.CreateTokenRequest | pb.Token) -> Quota:
+    rate: RateLimit | Unbounded | None = None
+    most: int | Unbounded | None = message.max_pending or None
+    if message.create_rate:
+        try:
+            rate = parse_create_rate(message.create_rate)
+        except ValueError as error:
+            raise InvalidRequest.of("create_rate", str(error)) from None
+    return Quota(create_rate=rate, max_pending=NONE if most == _NO_BOUND else most)
 
 
 def to_audit_request(filter: AuditFilter) -> pb.ListAuditEntriesRequest:

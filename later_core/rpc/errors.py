@@ -1,7 +1,8 @@
 """Errors on the wire: one table from what can go wrong to gRPC's status codes, with google.rpc details.
 
 Every status carries an ErrorInfo (domain ``later``, the stable reason, the error's data); wrong
-fields come as a BadRequest, what is worth another try with a RetryInfo. Nothing internal leaks:
+fields come as a BadRequest, a quota that is used up as a QuotaFailure, what is worth another try with a
+RetryInfo. Nothing internal leaks:
 what is not a LaterError is INTERNAL to the client and a traceback in the log.
 """
 
@@ -26,6 +27,7 @@ from later_core.errors import (
     LimitReached,
     Misconfigured,
     NotFound,
+    PendingLimitReached,
     PermissionDenied,
     QuotaExceeded,
     RevisionMismatch,
@@ -99,6 +101,8 @@ def to_status(error: BaseException, *, brief: bool = False) -> status_pb2.Status
     if isinstance(error, InvalidRequest):
         limit = _BRIEF_VIOLATIONS_MAX_BYTES if brief else _VIOLATIONS_MAX_BYTES
         _add(status, _bad_request(error.violations, limit))
+    if isinstance(error, QuotaExceeded | PendingLimitReached):
+        _add(status, _quota_failure(error))
     if (delay := _retry_after(error)) is not None:
         _add(status, error_details_pb2.RetryInfo(retry_delay=to_duration(delay)))
     return status
@@ -108,10 +112,17 @@ def _retry_after(error: LaterError) -> timedelta | None:
     match error:
         case StoreUnavailable() | ServerStopping():
             return _RETRY_AFTER
-        case ServerOverloaded() | QuotaExceeded():
+        case ServerOverloaded() | QuotaExceeded() | PendingLimitReached():
             return timedelta(seconds=error.retry_after)
         case _:
             return None
+
+
+def _quota_failure(error: QuotaExceeded | PendingLimitReached) -> error_details_pb2.QuotaFailure:
+    failure = error_details_pb2.QuotaFailure()
+    subject = f"principal:{error.principal}" if error.principal else "everybody"
+    failure.violations.add(subject=subject, description=_cut(str(error), _MESSAGE_MAX_BYTES))
+    return failure
 
 
 def trailing_metadata(status: status_pb2.Status) -> tuple[tuple[str, str | bytes], ...]:

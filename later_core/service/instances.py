@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from later_core.errors import (
     InstanceAlreadyExists,
@@ -23,6 +23,7 @@ from later_core.local.grouping import Group
 from later_core.local.intake import Intake
 from later_core.local.lease import Lease
 from later_core.local.overload import Load, Overload
+from later_core.local.pending import Held, PendingLimits
 from later_core.local.quotas import Quotas
 from later_core.local.runs import Runs, Stop
 from later_core.local.window import Window
@@ -33,7 +34,7 @@ from later_core.model.state import State
 from later_core.ports.store import Aborted, Inserted, InsertResult, Store
 from later_core.ports.tasks import Tasks
 from later_core.service.authority import check_scope, check_start
-from later_core.service.changes import Changes
+from later_core.service.changes import Answer, Changes
 from later_core.service.placement import due_time, place
 
 
@@ -57,6 +58,9 @@ class Instances:
         self._quotas = quotas or Quotas()
         self._overload = overload or Overload()
         self._store = store
+        self._pending_limits = self._quotas.pending or PendingLimits(
+            count=lambda principal, most: store.count_pending(principal, at_most=most)
+        )
         self._tasks = tasks
         self._window = window
         self._intake = intake
@@ -84,15 +88,16 @@ class Instances:
 
         Raises:
             TaskNotFound, InstanceAlreadyExists, InvalidRequest, PermissionDenied, StoreUnavailable,
-            ServerOverloaded, QuotaExceeded.
+            ServerOverloaded, QuotaExceeded, PendingLimitReached.
         """
         who = caller()
         self._check(who, request)
         placed = place(request, now=self._database_clock.now(), principal=who.name)
         load = self._overload.take(1, len(placed.parameters))
         try:
-            self._quotas.take(who.name, 1)
-            answer = await self._changes.carry(self._insert(placed, load))
+            self._quotas.take(who, 1)
+            held = await self.places(who, 1)
+            answer = await self._carry(self._insert(placed, load), held)
         finally:
             load.drop()
         if isinstance(answer, LaterError):
@@ -110,33 +115,72 @@ class Instances:
             StoreUnavailable: some may be stored; repeating with the same ids is safe.
             ServerOverloaded, QuotaExceeded: nothing was stored.
         """
-        answers: list[Instance | LaterError | None] = [None] * len(requests)
-        placed: list[Instance] = []
-        places: list[int] = []
-        now, who = self._database_clock.now(), caller()
-        for index, request in enumerate(requests):
+        who = caller()
+        answers = self._placed(who, requests)
+        placed = [answer for answer in answers if isinstance(answer, Instance)]
+        if not placed:
+            return answers
+        size = sum(len(instance.parameters) for instance in placed)
+        if is_patient:
+            await self._quotas.take_in_turn(who, len(placed))
+            load = await self._overload.take_in_turn(len(placed), size)
+        else:
+            load = self._overload.take(len(placed), size)
+        try:
+            if not is_patient:
+                self._quotas.take(who, len(placed))
+            stored = await self._store_many(who, placed, load)
+        finally:
+            load.drop()
+        in_turn = iter(stored)
+        return [next(in_turn) if isinstance(answer, Instance) else answer for answer in answers]
+
+    def _placed(
+        self, who: Principal, requests: Sequence[NewInstance]
+    ) -> Sequence[Instance | LaterError]:
+        """What each request asks for, or why it is not to be."""
+        answers: list[Instance | LaterError] = []
+        now = self._database_clock.now()
+        for request in requests:
             try:
                 self._check(who, request)
-                placed.append(place(request, now=now, principal=who.name))
-                places.append(index)
+                answers.append(place(request, now=now, principal=who.name))
             except LaterError as error:
-                answers[index] = error
-        if placed:
-            size = sum(len(instance.parameters) for instance in placed)
-            if is_patient:
-                await self._quotas.take_in_turn(who.name, len(placed))
-                load = await self._overload.take_in_turn(len(placed), size)
-            else:
-                load = self._overload.take(len(placed), size)
-            try:
-                if not is_patient:
-                    self._quotas.take(who.name, len(placed))
-                stored = await self._changes.carry(self._insert_many(placed, load))
-            finally:
-                load.drop()
-            for index, answer in zip(places, stored, strict=True):
-                answers[index] = answer
-        return [answer for answer in answers if answer is not None]
+                answers.append(error)
+        return answers
+
+    async def _store_many(
+        self, who: Principal, placed: Sequence[Instance], load: Load
+    ) -> Sequence[Instance | LaterError]:
+        """Store as many as the limit of what is PENDING has room for, the first ones."""
+        limit = self._pending_limits.limit_of(who)
+        if limit is None:
+            return await self._carry(self._insert_many(placed, load), None)
+        held = await self._pending_limits.hold_some(who, len(placed), limit)
+        first = placed[: held.count]
+        refused = [self._pending_limits.refusal(who, limit)] * (len(placed) - len(first))
+        if not first:
+            return refused
+        return [*await self._carry(self._insert_many(first, load), held), *refused]
+
+    async def places(self, who: Principal, count: int) -> Held | None:
+        """Places for what a caller wants to have PENDING; None: nothing bounds it. To be dropped.
+
+        Raises:
+            PendingLimitReached, StoreUnavailable.
+        """
+        if self._pending_limits.limit_of(who) is None:
+            return None
+        return await self._pending_limits.hold(who, count)
+
+    async def _carry(self, change: Coroutine[Any, Any, Answer], held: Held | None) -> Answer:
+        if held is None:
+            return await self._changes.carry(change)
+        try:
+            return await self._changes.carry(held.until_done(change))
+        finally:
+            if held.drop():  # whoever asked was gone before it began
+                change.close()
 
     async def get(self, id: str) -> Instance:
         """The instance as it is now.
@@ -210,7 +254,7 @@ class Instances:
         """Run an ended instance again.
 
         Raises:
-            InstanceNotFound, InstanceNotEnded, PermissionDenied, StoreUnavailable.
+            InstanceNotFound, InstanceNotEnded, PermissionDenied, PendingLimitReached, StoreUnavailable.
         """
         due = due_time(execution_time, delay, now=self._database_clock.now())
         who = caller()
@@ -218,7 +262,8 @@ class Instances:
             installed = self._tasks.get((await self.get(id)).task)
             if installed is not None:
                 check_start(who, installed.task)
-        return await self._changes.carry(self._retry(id, due))
+        held = await self.places(who, 1)
+        return await self._carry(self._retry(id, due), held)
 
     async def _retry(self, id: str, due: datetime) -> Instance:
         with self._doubting():

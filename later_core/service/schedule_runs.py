@@ -60,7 +60,7 @@ class ScheduleRuns:
         now = self._now()
         request = replace(schedule.spec.template, id=new_id, execution_time=now, delay=None)
         placed = planning.placed(schedule.id, request, now=now, principal=caller().name)
-        (result,) = await self._insert([placed])
+        (result,) = await self._insert_held([placed])
         if isinstance(result, IdTaken):
             raise InstanceAlreadyExists(new_id)
         return result.instance
@@ -85,7 +85,7 @@ class ScheduleRuns:
             )
             for time in times
         ]
-        results = await self._insert(instances) if instances else ()
+        results = await self._insert_held(instances) if instances else ()
         created = sum(not isinstance(result, IdTaken) and result.is_new for result in results)
         return Backfill(created=created, existing=len(results) - created, next_start=next_start)
 
@@ -101,6 +101,15 @@ class ScheduleRuns:
             after = page.next
             if after is None:
                 return
+
+    async def _insert_held(self, instances: Sequence[Instance]) -> Sequence[InsertResult]:
+        """What people ask for counts: a limit of what is PENDING has room for all of it, or for none."""
+        held = await self._instances.places(caller(), len(instances))
+        try:
+            return await self._insert(instances)
+        finally:
+            if held is not None:
+                held.drop()
 
     async def _insert(self, instances: Sequence[Instance]) -> Sequence[InsertResult]:
         try:

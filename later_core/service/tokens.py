@@ -63,8 +63,11 @@ class Tokens:
             principal=caller().name,
             create_time=now,
             expire_time=None if lifetime is None else now + lifetime,
+            quota=new.quota,
             secret_hash=hash_of(secret),
         )
+        if isinstance(new.quota.max_pending, int):
+            await self._store.prepare_pending_counts()
         await self._store.insert_token(token)
         return _shown(token), secret
 

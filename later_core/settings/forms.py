@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from later_core.model.address import ALL_OF_A_NAME, one_family, servers
 from later_core.model.duration import parse_duration
 from later_core.model.encryption_key import are_keys, parse_keys
+from later_core.model.quota import parse_pending_limits
 from later_core.model.rate import RateLimit, parse_rates
 from later_core.model.tls import is_pem
 
@@ -91,6 +92,14 @@ def _create_rates(value: object) -> object:
 
 #: Rates of creates by principal, all others as ``*``; None: without a bound.
 CreateRates = Annotated[Mapping[str, RateLimit | None], BeforeValidator(_create_rates)]
+
+
+def _pending_limits(value: object) -> object:
+    return MappingProxyType(dict(parse_pending_limits(value))) if isinstance(value, str) else value
+
+
+#: How many instances of each principal may be PENDING, all others as ``*``; None: any number.
+PendingLimitsByPrincipal = Annotated[Mapping[str, int | None], BeforeValidator(_pending_limits)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
 #: Of one server or of several that share one database, for who talks to them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from later_core.settings.access import AccessSettings
-from later_core.settings.forms import CreateRates, EncryptionKeys
+from later_core.settings.forms import CreateRates, EncryptionKeys, PendingLimitsByPrincipal
 
 
 class ProtectionSettings(AccessSettings):
@@ -20,4 +20,10 @@ class ProtectionSettings(AccessSettings):
         "",
         validate_default=True,
         description="What each principal may have created by a node: ci=10/s+100, *=500/s+5000, batch=none.",
+    )
+    pending_limits: PendingLimitsByPrincipal = Field(
+        "",
+        validate_default=True,
+        description="How many instances of each principal may be PENDING in the cluster: ci=1000, *=50000,"
+        " batch=none.",
     )

@@ -58,10 +58,23 @@ def test_a_token_is_made_listed_and_revoked(ask):
     assert "no token" in missing.err
 
 
+def test_a_token_is_made_with_quotas_of_its_own(ask):
+    words = ("tokens", "create", "--role=scheduler", "--json")
+    (made,) = ask(*words, "narrow", "--rate=10/s+100", "--max-pending=1000").records
+    assert (made["token"]["createRate"], made["token"]["maxPending"]) == ("10/1s+100", "1000")
+    (made,) = ask(*words, "wide", "--rate=none", "--max-pending=none").records
+    assert (made["token"]["createRate"], made["token"]["maxPending"]) == ("none", "-1")
+    rows = {line.split()[1]: line for line in ask("tokens", "list").out.splitlines()}
+    assert "10/1s+100" in rows["narrow"]
+    assert " 1000 " in rows["narrow"]
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ("tokens", "create", "x"),
+        ("tokens", "create", "x", "--role=viewer", "--rate=fast"),
+        ("tokens", "create", "x", "--role=viewer", "--max-pending=0"),
         ("tokens", "create", "x", "--role=king"),
         ("tokens", "create", "x", "--role=viewer", "--expires-in=soon"),
         ("tokens", "create", "a b", "--role=viewer"),

@@ -58,6 +58,7 @@ WITH_DATA: list[LaterError] = [
     errors.TooManyWatches(1024),
     errors.ServerOverloaded(0.5),
     errors.QuotaExceeded("ci", "10/s+5", 0.5),
+    errors.PendingLimitReached("ci", 100, 1.0),
     errors.PluginConflict("two plugins provide a store"),
     errors.DataDirectoryInUse("/var/lib/later", 4711),
     errors.DataDirectoryInUse("/var/lib/later", None),

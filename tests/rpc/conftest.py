@@ -24,6 +24,7 @@ from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
 from later_core.local.membership import Membership
 from later_core.local.overload import Overload
+from later_core.local.pending import PendingLimits
 from later_core.local.quotas import Quotas
 from later_core.local.runs import Runs
 from later_core.local.window import Window
@@ -99,12 +100,13 @@ class Refusal:
     info: error_details_pb2.ErrorInfo
     violations: dict[str, str]
     retry_info: error_details_pb2.RetryInfo | None
+    quota_failure: error_details_pb2.QuotaFailure | None
 
 
 def _refusal(status: status_pb2.Status) -> Refusal:
     found: dict[str, Any] = {}
     for detail in status.details:
-        for kind in ("ErrorInfo", "BadRequest", "RetryInfo"):
+        for kind in ("ErrorInfo", "BadRequest", "RetryInfo", "QuotaFailure"):
             message = getattr(error_details_pb2, kind)()
             if detail.Unpack(message):
                 found[kind] = message
@@ -115,6 +117,7 @@ def _refusal(status: status_pb2.Status) -> Refusal:
         info=found["ErrorInfo"],
         violations={v.field: v.description for v in bad_request.field_violations},
         retry_info=found.get("RetryInfo"),
+        quota_failure=found.get("QuotaFailure"),
     )
 
 
@@ -147,6 +150,7 @@ async def _serve(
     bindings: Sequence[Binding] = (),
     overload: Overload | None = None,
     quotas: Quotas | None = None,
+    pending: Mapping[str, int | None] | None = None,
 ) -> AsyncIterator[Served]:
     clock = SystemClock()
     store = store or MemoryStore(clock=clock)
@@ -187,7 +191,13 @@ async def _serve(
         lease=lease,
         database_clock=database_clock,
         overload=overload,
-        quotas=quotas,
+        quotas=quotas
+        or Quotas(
+            pending=PendingLimits(
+                count=lambda who, most: store.count_pending(who, at_most=most),
+                limits=pending or {},
+            )
+        ),
     )
     schedules = Schedules(
         store=store,

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from later_core.client.client import Client
 from later_core.local.quotas import Quotas
@@ -51,3 +52,102 @@ async def test_the_client_and_a_stream_wait_for_their_share(serve):
 
         answers = [answer async for answer in served.instances.StreamCreateInstances(batches())]
         assert [len(answer.ids) for answer in answers] == [2, 2, 2]
+
+
+def bearer(secret):
+    return (("authorization", f"Bearer {secret}"),)
+
+
+async def refused(call, refusal):
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call
+    return refusal(raised.value)
+
+
+def far(count):
+    later = Duration(seconds=3600)
+    return [pb.CreateInstanceRequest(task="echo", delay=later) for _ in range(count)]
+
+
+@pytest.mark.parametrize("place", ["memory", "mongodb"])
+async def test_who_has_enough_pending_is_told_how_many_and_what_to_do(
+    serve, store_in, refusal, place
+):
+    async with store_in(place) as store, serve(store, pending={"*": 3}) as served:
+        create = served.instances.CreateInstance
+        first = await create(far(1)[0])
+        answer = await served.instances.BatchCreateInstances(
+            pb.BatchCreateInstancesRequest(requests=far(4))
+        )
+        assert [result.HasField("instance") for result in answer.results] == [1, 1, 0, 0]
+        inner = refusal(answer.results[3].error)
+        outer = await refused(create(far(1)[0]), refusal)
+        for told in (inner, outer):
+            assert told.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert told.info.reason == "PENDING_LIMIT_REACHED"
+            assert told.info.metadata["limit"] == "3"
+            assert told.retry_info.retry_delay.seconds == 1
+            (violation,) = told.quota_failure.violations
+            assert "LATER_PENDING_LIMITS" in violation.description
+        # The client waits as it was told, and goes on once there is room.
+        async with Client(served.server.address) as client:
+            await client.abort(first.instance.id)
+            await client.create(NewInstance(task="echo", delay=timedelta(hours=1)))
+
+
+async def test_of_a_stream_what_finds_no_place_fails_alone(serve):
+    async def batches():
+        for _ in range(3):
+            yield pb.StreamCreateInstancesRequest(requests=far(2))
+
+    async with serve(pending={"*": 3}) as served:
+        answers = [answer async for answer in served.instances.StreamCreateInstances(batches())]
+    assert [[failure.index for failure in answer.failures] for answer in answers] == [
+        [],
+        [1],
+        [0, 1],
+    ]
+
+
+async def test_a_token_has_quotas_of_its_own(serve, refusal, admin_secret):
+    admin = bearer(admin_secret)
+    async with serve(guarded=True, pending={"*": 1}) as served:
+
+        async def made(**fields):
+            request = pb.CreateTokenRequest(roles=[pb.ROLE_SCHEDULER], **fields)
+            return await served.admin.CreateToken(request, metadata=admin)
+
+        async def create(token):
+            return await served.instances.CreateInstance(far(1)[0], metadata=bearer(token.secret))
+
+        wide = await made(name="wide", max_pending=2, create_rate="1/h+3")
+        free = await made(name="free", max_pending=-1)
+        plain = await made(name="plain")
+        listed = await served.admin.ListTokens(pb.ListTokensRequest(), metadata=admin)
+        assert {(t.name, t.max_pending, t.create_rate) for t in listed.tokens} == {
+            ("wide", 2, "1/1h+3"),
+            ("free", -1, ""),
+            ("plain", 0, ""),
+        }
+        for token, most, reason in (
+            (wide, 2, "PENDING_LIMIT_REACHED"),
+            (plain, 1, "PENDING_LIMIT_REACHED"),
+            (wide, 0, "QUOTA_EXCEEDED"),
+        ):
+            for _ in range(most):
+                await create(token)
+            assert (await refused(create(token), refusal)).info.reason == reason
+        for _ in range(5):
+            await create(free)
+        wrong = await refused(made(name="x", create_rate="fast"), refusal)
+        assert "create_rate" in wrong.violations
+
+
+async def test_what_has_ended_is_not_run_again_where_there_is_no_place(serve, refusal):
+    async with serve(pending={"*": 2}) as served:
+        await served.instances.CreateInstance(far(1)[0])
+        ended = await served.instances.CreateInstance(far(1)[0])
+        await served.instances.AbortInstance(pb.AbortInstanceRequest(id=ended.instance.id))
+        await served.instances.CreateInstance(far(1)[0])
+        again = served.instances.RetryInstance(pb.RetryInstanceRequest(id=ended.instance.id))
+        assert (await refused(again, refusal)).info.reason == "PENDING_LIMIT_REACHED"

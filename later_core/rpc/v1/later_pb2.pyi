@@ -2912,12 +2912,22 @@ class Token(message.Message):
     EXPIRE_TIME_FIELD_NUMBER: builtins.int
     REVOKE_TIME_FIELD_NUMBER: builtins.int
     PRINCIPAL_FIELD_NUMBER: builtins.int
+    CREATE_RATE_FIELD_NUMBER: builtins.int
+    MAX_PENDING_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Made by the server."""
     name: builtins.str
     """Under which its holder is known: the principal of what it creates."""
     principal: builtins.str
     """Who made it."""
+    create_rate: builtins.str
+    """The rate of creates that each node holds its holder to, as 10/s+100; none: to no rate; empty: as the
+    settings say.
+    """
+    max_pending: builtins.int
+    """How many instances of its name may be PENDING at a time when it creates more; -1: any number; 0: as the
+    settings say.
+    """
     @builtins.property
     def roles(self) -> containers.RepeatedScalarFieldContainer[Role.ValueType]:
         """What it may do."""
@@ -2959,10 +2969,12 @@ class Token(message.Message):
         expire_time: timestamp_pb2.Timestamp | None = ...,
         revoke_time: timestamp_pb2.Timestamp | None = ...,
         principal: builtins.str = ...,
+        create_rate: builtins.str = ...,
+        max_pending: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "id", b"id", "labels", b"labels", "name", b"name", "permissions", b"permissions", "principal", b"principal", "revoke_time", b"revoke_time", "roles", b"roles", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["create_rate", b"create_rate", "create_time", b"create_time", "expire_time", b"expire_time", "id", b"id", "labels", b"labels", "max_pending", b"max_pending", "name", b"name", "permissions", b"permissions", "principal", b"principal", "revoke_time", b"revoke_time", "roles", b"roles", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2998,8 +3010,14 @@ class CreateTokenRequest(message.Message):
     LABELS_FIELD_NUMBER: builtins.int
     PERMISSIONS_FIELD_NUMBER: builtins.int
     LIFETIME_FIELD_NUMBER: builtins.int
+    CREATE_RATE_FIELD_NUMBER: builtins.int
+    MAX_PENDING_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Under which its holder is known; several tokens may have one name."""
+    create_rate: builtins.str
+    """As in Token."""
+    max_pending: builtins.int
+    """As in Token."""
     @builtins.property
     def roles(self) -> containers.RepeatedScalarFieldContainer[Role.ValueType]:
         """At least one."""
@@ -3029,10 +3047,12 @@ class CreateTokenRequest(message.Message):
         labels: abc.Mapping[builtins.str, builtins.str] | None = ...,
         permissions: abc.Iterable[builtins.str] | None = ...,
         lifetime: duration_pb2.Duration | None = ...,
+        create_rate: builtins.str = ...,
+        max_pending: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["lifetime", b"lifetime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["labels", b"labels", "lifetime", b"lifetime", "name", b"name", "permissions", b"permissions", "roles", b"roles", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["create_rate", b"create_rate", "labels", b"labels", "lifetime", b"lifetime", "max_pending", b"max_pending", "name", b"name", "permissions", b"permissions", "roles", b"roles", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

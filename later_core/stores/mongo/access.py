@@ -18,6 +18,7 @@ from pymongo.errors import BulkWriteError
 from later_core.model.audit import AuditEntry, AuditFilter, AuditPage, first_id
 from later_core.model.instance import NO_LABELS
 from later_core.model.permission import Role
+from later_core.model.quota import AS_SET, Quota, parse_create_rate
 from later_core.model.token import Token
 from later_core.ports.access import AccessStore
 from later_core.stores.mongo import cursor
@@ -133,6 +134,10 @@ def _token_document(token: Token) -> Document:
         "secret_hash": token.secret_hash,
         "create_time": token.create_time,
     }
+    if token.quota.create_rate is not None:
+        document["create_rate"] = str(token.quota.create_rate)
+    if token.quota.max_pending is not None:
+        document["max_pending"] = token.quota.max_pending
     if token.expire_time is not None:
         document["expire_time"] = document["end_time"] = token.expire_time
     if token.revoke_time is not None:
@@ -151,11 +156,19 @@ def _token(document: Document) -> Token:
         labels=dict(label.split("=", 1) for label in labels) if labels else NO_LABELS,
         permissions=tuple(document["permissions"]),
         principal=document["principal"],
+        quota=_quota(document),
         secret_hash=bytes(document["secret_hash"]),
         create_time=to_instant(document["create_time"]),
         expire_time=_instant(get("expire_time")),
         revoke_time=_instant(get("revoke_time")),
     )
+
+
+def _quota(document: Document) -> Quota:
+    rate, most = document.get("create_rate"), document.get("max_pending")
+    if rate is None and most is None:
+        return AS_SET
+    return Quota(create_rate=None if rate is None else parse_create_rate(rate), max_pending=most)
 
 
 def _readable_tokens(documents: Iterable[Document]) -> Iterator[Token]:

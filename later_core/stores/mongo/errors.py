@@ -25,6 +25,8 @@ logger = structlog.get_logger(__name__)
 
 # Codes of the server (src/mongo/base/error_codes.yml).
 DUPLICATE_KEY = 11000
+#: What a hint at an index is answered that there is not, among much else.
+BAD_VALUE = 2
 NAMESPACE_EXISTS = 48
 
 #: Outages and their neighbours: host away, shutdown, step-down, election, time over, interrupted.

@@ -33,6 +33,7 @@ from later_core.stores.mongo import (
     listing,
     migrations,
     nodes,
+    pending,
     permits,
     recovery,
     rekeying,
@@ -122,6 +123,12 @@ class MongoStore(MongoSchedules, MongoAccess, Store):
         return await listing.list_page(
             self._connection, filter, self._listed, after=after, limit=limit
         )
+
+    async def prepare_pending_counts(self) -> None:
+        await pending.prepare(self._connection)
+
+    async def count_pending(self, principal: str, *, at_most: int) -> int:
+        return await pending.count(self._connection, principal, at_most=at_most)
 
     async def abort(self, id: str) -> Aborted:
         return await changes.abort(self._connection, id)

@@ -10,6 +10,8 @@ from later_core.model.audit import AuditEntry, AuditFilter, entry_id
 from later_core.model.instant import from_millis, to_millis
 from later_core.model.permission import Role
 from later_core.model.query import Filter
+from later_core.model.quota import Quota
+from later_core.model.rate import RateLimit
 from later_core.model.schedule import ScheduleFilter
 from later_core.model.scope import Scope
 from later_core.model.state import State
@@ -20,6 +22,7 @@ from later_core.testing.store_contract.steps import (
     HOUR,
     MILLISECOND,
     SECOND,
+    claim,
     insert,
     moment_of,
     together,
@@ -102,6 +105,34 @@ class AccessContract:
         assert [token.id for token in first] == ["t1", "t2"]
         assert [token.id for token in await store.list_tokens(after="t2", limit=2)] == ["t3"]
         assert await store.list_tokens(after="t3", limit=2) == []
+
+    async def test_what_a_token_says_of_quotas_is_kept(self, store: Store) -> None:
+        now = await moment_of(store)
+        quotas = [
+            Quota(create_rate=RateLimit(count=10, burst=5), max_pending=7),
+            Quota(create_rate="none"),
+            Quota(max_pending="none"),
+        ]
+        tokens = [replace(_token(f"q{n}", now), quota=quota) for n, quota in enumerate(quotas)]
+        for token in tokens:
+            await store.insert_token(token)
+        assert await store.get_tokens([token.id for token in tokens]) == tokens
+
+    async def test_what_a_principal_has_pending_is_counted(self, store: Store) -> None:
+        now = await moment_of(store)
+        whose = {"a": "ci", "b": "ci", "c": "other", "d": "", "e": "ci", "f": "ci"}
+        for id, principal in whose.items():
+            await insert(store, an_instance(id, execution_time=now, principal=principal))
+        assert await store.count_pending("ci", at_most=100) == 4
+        assert await store.count_pending("", at_most=100) == 6
+        await store.prepare_pending_counts()
+        await store.prepare_pending_counts()
+        await store.abort("a")
+        await claim(store, "b")
+        assert await store.count_pending("ci", at_most=100) == 2
+        assert await store.count_pending("ci", at_most=1) == 1
+        assert await store.count_pending("", at_most=3) == 3
+        assert await store.count_pending("nobody", at_most=100) == 0
 
     async def test_a_token_is_revoked_once(self, store: Store) -> None:
         now = await moment_of(store)
