@@ -17,7 +17,7 @@ from later_core.app.access import AccessParts
 from later_core.app.figures import show_figures
 from later_core.app.identity import describe, new_node_id
 from later_core.app.lifecycle import dispatch, patiently, run_loops
-from later_core.app.load import overload_of
+from later_core.app.load import join, overload_of, quotas_of
 from later_core.engine.admission import Admission
 from later_core.engine.carrier import Carrier
 from later_core.engine.dispatcher import Dispatcher, Pace
@@ -46,8 +46,6 @@ from later_core.local.lateness import LatenessRecord
 from later_core.local.lease import Lease
 from later_core.local.lobby import Lobby
 from later_core.local.membership import Membership
-from later_core.local.pending import PendingLimits
-from later_core.local.quotas import Quotas
 from later_core.local.runs import Runs
 from later_core.local.window import Window
 from later_core.model.event import Event
@@ -237,16 +235,7 @@ async def node(
         runs=runs,
         lease=lease,
         database_clock=database_clock,
-        quotas=Quotas(
-            clock=clock,
-            rates=settings.create_rates,
-            pending=PendingLimits(
-                count=lambda principal, most: store.count_pending(principal, at_most=most),
-                clock=clock,
-                limits=settings.pending_limits,
-                nodes=lambda: membership.living,
-            ),
-        ),
+        quotas=quotas_of(settings, store, membership, clock),
         overload=overload_of(window, runs, health, watchdog, clock, database_clock),
     )
     schedules = Schedules(
@@ -305,7 +294,7 @@ async def node(
         clock=clock,
         database_clock=database_clock,
     )
-    if not await patiently("join", partial(_join, keeper, store, settings), clock, stop):
+    if not await patiently("join", partial(join, keeper, store, settings), clock, stop):
         yield None
         return
     try:
@@ -346,13 +335,6 @@ async def node(
                 await drainer.drain(timedelta())
     finally:
         await keeper.leave()
-
-
-async def _join(keeper: Keeper, store: Store, settings: Settings) -> None:
-    if any(settings.pending_limits.values()):
-        # At the first create, over much that is stored, it would hold that up.
-        await store.prepare_pending_counts()
-    await keeper.join()
 
 
 def _sharing(on_event: EventWatcher, membership: Membership) -> Callable[[Event], None]:

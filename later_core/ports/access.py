@@ -1,4 +1,4 @@
-"""What Later needs from a database to tell who may: tokens, and the audit log.
+"""What Later needs from a database to tell who may, and how much: tokens, counts, and the audit log.
 
 A part of ``Store``, under the same three rules.
 """
@@ -34,6 +34,17 @@ class AccessStore(ABC):
     @abstractmethod
     async def revoke_token(self, id: str, now: datetime) -> Token | None:
         """Set ``revoke_time``; None: there is no such token. A repeated call changes nothing."""
+
+    async def prepare_pending_counts(self) -> None:
+        """Make ready, if there is anything to make, for ``count_pending`` to be called often. Safe to
+        repeat, and on several nodes at once.
+        """
+
+    @abstractmethod
+    async def count_pending(self, principal: str, *, at_most: int) -> int:
+        """How many instances of this principal are PENDING, those of its schedules included; of an empty
+        name, how many of all. It stops at ``at_most``.
+        """
 
     @abstractmethod
     async def append_audit(self, entries: Sequence[AuditEntry]) -> None:

@@ -159,17 +159,6 @@ class Store(ScheduleStore, AdmissionStore, NodeStore, AccessStore):
         and left out, and never hides those behind it.
         """
 
-    async def prepare_pending_counts(self) -> None:
-        """Make ready, if there is anything to make, for ``count_pending`` to be called often. Safe to
-        repeat, and on several nodes at once.
-        """
-
-    @abstractmethod
-    async def count_pending(self, principal: str, *, at_most: int) -> int:
-        """How many instances of this principal are PENDING, those of its schedules included; of an empty
-        name, how many of all. It stops at ``at_most``.
-        """
-
     @abstractmethod
     async def abort(self, id: str) -> Aborted:
         """PENDING or RUNNING -> ABORTED, with ``finish_time`` the database's now. The attempt of a running

@@ -91,14 +91,6 @@ class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, MemoryAccess, S
         key = PageKey(last.execution_time, last.id) if last and has_more else None
         return Page(page, key)
 
-    async def count_pending(self, principal: str, *, at_most: int) -> int:
-        await self._yield()
-        found = sum(
-            instance.state is State.PENDING and (not principal or instance.principal == principal)
-            for instance in self._instances.values()
-        )
-        return min(found, at_most)
-
     async def abort(self, id: str) -> Aborted:
         await self._yield()
         before = self._existing(id)

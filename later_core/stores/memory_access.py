@@ -8,12 +8,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from later_core.model.audit import AuditEntry, AuditFilter, AuditPage
+from later_core.model.instance import Instance
+from later_core.model.state import State
 from later_core.model.token import Token
 from later_core.ports.access import AccessStore
 
 
 class MemoryAccess(AccessStore):
     """One part of ``MemoryStore``."""
+
+    _instances: dict[str, Instance]
 
     def __init__(self) -> None:
         self._tokens: dict[str, Token] = {}
@@ -41,6 +45,14 @@ class MemoryAccess(AccessStore):
         if token is not None and token.revoke_time is None:
             token = self._tokens[id] = replace(token, revoke_time=now)
         return token
+
+    async def count_pending(self, principal: str, *, at_most: int) -> int:
+        await self._yield()
+        found = sum(
+            instance.state is State.PENDING and (not principal or instance.principal == principal)
+            for instance in self._instances.values()
+        )
+        return min(found, at_most)
 
     async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
         await self._yield()
