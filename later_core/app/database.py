@@ -62,7 +62,9 @@ async def rekey(settings: Settings, catalog: Catalog) -> Rekeyed:
     from later_core.stores.mongo.store import MongoStore
 
     if settings.encryption_keys is None:
-        raise SettingInvalid("encryption_keys", "there is no key to encrypt with")
+        raise SettingInvalid(
+            "encryption_keys", "there is no key to encrypt with; later new-key makes one"
+        )
     async with store_for(settings, catalog, SystemClock(), None) as store:
         if not isinstance(store, MongoStore):
             raise SettingInvalid("encryption_keys", "only what is in MongoDB is encrypted")

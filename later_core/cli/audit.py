@@ -8,6 +8,7 @@ from datetime import datetime
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.group import Top
 from later_core.cli.options import WholeNumber, instant_option, server_options
 from later_core.cli.output import print_json, print_table
@@ -21,7 +22,13 @@ _COLUMNS = ("TIME", "PRINCIPAL", "METHOD", "TARGET", "OUTCOME", "COUNT", "PEER")
 _PAGE = 1_000
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later audit --since '1h ago'",
+        "later audit --principal nightly --method AbortInstance --limit 20 --json",
+    ),
+)
 @click.option("--principal", help="Asked by this one.")
 @click.option(
     "--method", "methods", multiple=True, help="This RPC, as AbortInstance; may be repeated."

@@ -5,8 +5,13 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from later_core.cli.examples import Command
 
-@click.command()
+
+@click.command(
+    cls=Command,
+    examples=("later completion bash >> ~/.bashrc",),
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.failure import FAILED, say_error
 from later_core.cli.group import Top
 from later_core.cli.instances import show_instance
@@ -18,7 +19,14 @@ from later_core.model.instance import Instance, NewInstance
 from later_core.model.state import State
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later create echo 'good morning' --at 'tomorrow 09:00'",
+        "later create bash 'df -h /' --in 10m --max-attempts 3 --timeout 30s",
+        'later create echo --json-parameters \'{"message": "hello"}\' --id hello-1 --wait',
+    ),
+)
 @template_options
 @due_options
 @click.option("--id", help="An id of your own: the same create again changes nothing.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from later_core.cli.board import Board
+from later_core.cli.examples import Command
 from later_core.cli.failure import FAILED, say_error
 from later_core.cli.installation import prepare
 from later_core.cli.options import Number, WholeNumber
@@ -36,7 +37,13 @@ _PATIENCE = 30.0
 _ENDED_BY = 128
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later demo",
+        "later demo --count 100 --seconds 10",
+    ),
+)
 @click.option(
     "--count",
     type=WholeNumber(1, 900),

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.group import Top
 from later_core.cli.options import build_filter, filter_options, server_options
 from later_core.cli.output import print_json
@@ -25,7 +26,14 @@ from later_core.client.transfer import export_backup, export_request
 _SNAPSHOT_LOST = "SNAPSHOT_LOST"
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later export everything.backup",
+        "later export ended.backup --state failed --state aborted --only-instances",
+        "later export - | gzip > everything.backup.gz",
+    ),
+)
 @click.argument("file")
 @filter_options
 @click.option("--only-instances", is_flag=True, help="Without the schedules.")
@@ -99,6 +107,9 @@ def _export(top: Top, writer: BackupWriter, request: Any) -> Totals:
 
 def _check_place(path: Path, part: Path, *, resume: bool, force: bool) -> None:
     """Nothing that is there is lost unless somebody said so."""
+    if path.is_dir() or not path.parent.is_dir():
+        why = "is a directory" if path.is_dir() else "is in a directory that does not exist"
+        raise click.UsageError(f"{path} {why}; name a file that can be written")
     if resume and not part.exists():
         raise click.ClickException(f"there is no {part}: nothing to go on with")
     if path.exists() and not force:

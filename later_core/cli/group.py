@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
+from later_core.cli.examples import Group
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 #: Name, module, and the line that ``later --help`` shows: the modules themselves load slowly.
@@ -81,7 +83,7 @@ def _connection_options(command: _F) -> _F:
     return command
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """Imports a command when it runs; asks the plugins for theirs only when it may matter."""
 
     _is_extended = False
@@ -147,6 +149,11 @@ def _show_version(ctx: click.Context, _: click.Parameter, *, value: bool) -> Non
 
 @click.group(
     cls=LazyGroup,
+    examples=(
+        "later demo",
+        "later create echo 'good morning' --in 5s --wait",
+        "later schedules create echo hello --cron '0 9 * * MON-FRI' --tz Europe/Paris",
+    ),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage. Every command explains itself with --help.",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.failure import FAILED
 from later_core.cli.group import Top
 from later_core.cli.options import server_options
@@ -11,7 +12,13 @@ from later_core.cli.output import print_json
 from later_core.cli.session import converse
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later health",
+        "later --address later.example:9081 --tls health",
+    ),
+)
 @server_options
 @click.pass_obj
 def health(top: Top, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from typing import IO, cast
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.group import Top
 from later_core.cli.options import WholeNumber, server_options
 from later_core.cli.output import print_json
@@ -23,8 +24,16 @@ from later_core.client.errors import RpcError
 from later_core.client.transfer import ImportChoices, ImportTally, import_backup
 
 
-@click.command("import")
-@click.argument("file")
+@click.command(
+    "import",
+    cls=Command,
+    examples=(
+        "later import everything.backup --dry-run",
+        "later import everything.backup --paused",
+        "gunzip < everything.backup.gz | later import -",
+    ),
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
 @click.option("--only-ended", is_flag=True, help="The history alone: nothing of it will start.")
 @click.option("--paused", is_flag=True, help="Pause the schedules that are imported.")

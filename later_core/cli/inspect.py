@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.group import Top
 from later_core.cli.installation import config_option, prepare, set_option
 from later_core.cli.options import json_option, server_options
@@ -22,7 +23,13 @@ from later_core.ports.tasks import WithRates
 from later_core.settings import assignments
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later plugins",
+        "later plugins --json",
+    ),
+)
 @set_option
 @config_option
 @json_option
@@ -60,7 +67,13 @@ def plugins(assigned: Sequence[str], config: Path | None, *, as_json: bool) -> N
         )
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later stats",
+        "later stats --json",
+    ),
+)
 @server_options
 @click.pass_obj
 def stats(top: Top, *, as_json: bool) -> None:
@@ -101,7 +114,13 @@ def _figures(stats: Stats, now: datetime) -> Iterable[tuple[str, str]]:
     yield "tasks", ", ".join(stats.tasks) or "none"
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later settings",
+        "LATER_RETENTION=30d later settings",
+    ),
+)
 @set_option
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="JSON, one object a line.")

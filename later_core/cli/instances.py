@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.group import Top
 from later_core.cli.options import (
     WholeNumber,
@@ -59,7 +60,13 @@ def _converse_and_show(
     show_instance(converse(top, talk), as_json=as_json)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later get hello-1",
+        "later get hello-1 --json",
+    ),
+)
 @click.argument("id")
 @server_options
 @click.pass_obj
@@ -68,7 +75,14 @@ def get(top: Top, id: str, *, as_json: bool) -> None:
     _converse_and_show(top, lambda client: client.get(id), as_json=as_json)
 
 
-@click.command("list")
+@click.command(
+    "list",
+    cls=Command,
+    examples=(
+        "later list --state pending --until 'in 1 hour'",
+        "later list --task echo --label team=blue --limit 0 --json",
+    ),
+)
 @filter_options
 @click.option(
     "--limit",
@@ -123,7 +137,10 @@ def _say_more(*, has_more: bool, limit: int) -> None:
         click.echo(f"later: there are more than {limit}; --limit 0 shows all", err=True)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("later abort hello-1",),
+)
 @click.argument("id")
 @server_options
 @click.pass_obj
@@ -138,7 +155,13 @@ def abort(top: Top, id: str, *, as_json: bool) -> None:
         click.echo(f"{id}: aborted while {before.value}; its run is cancelled")
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later reschedule hello-1 --in 30m",
+        "later reschedule hello-1 --at 2040-01-31T09:00:00Z",
+    ),
+)
 @click.argument("id")
 @due_options
 @click.option("--revision", type=WholeNumber(min=1), help="Only if it is still at this revision.")
@@ -162,7 +185,13 @@ def reschedule(
     )
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later retry hello-1",
+        "later retry hello-1 --at 'tomorrow 09:00'",
+    ),
+)
 @click.argument("id")
 @due_options
 @server_options

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.model.encryption_key import new_key as make_key
 
 
-@click.command("new-key")
+@click.command(
+    "new-key",
+    cls=Command,
+    examples=("later new-key 2026-11 >> keys",),
+)
 @click.argument("id")
 def new_key(id: str) -> None:
     """Print a new key for LATER_ENCRYPTION_KEYS, written ID:base64.

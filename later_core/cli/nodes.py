@@ -7,6 +7,7 @@ from datetime import datetime
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.group import Top
 from later_core.cli.options import server_options
 from later_core.cli.output import print_json, print_table
@@ -24,7 +25,10 @@ NODE_COLUMNS = (
 _POLL_SECONDS = 0.2
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("later nodes",),
+)
 @server_options
 @click.pass_obj
 def nodes(top: Top, *, as_json: bool) -> None:
@@ -38,7 +42,13 @@ def nodes(top: Top, *, as_json: bool) -> None:
     print_table(NODE_COLUMNS, [node_row(node, now) for node in listed])
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later drain web-1-3f2a9c1b",
+        "later drain web-1-3f2a9c1b --wait",
+    ),
+)
 @click.argument("node")
 @click.option("--wait", is_flag=True, help="Return once nothing runs on it any more.")
 @server_options

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.installation import config_option, prepare, set_option
 from later_core.cli.session import run
 from later_core.settings import assignments
 from later_core.telemetry.logs import configure_logging
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("LATER_ENCRYPTION_KEYS=/etc/later/keys later rekey",),
+)
 @set_option
 @config_option
 def rekey(assigned: Sequence[str], config: Path | None) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
+from later_core.cli.examples import Command
 from later_core.cli.failure import INTERRUPTED
 from later_core.cli.installation import config_option, prepare, set_option
 from later_core.cli.session import ending_signals, run
@@ -60,7 +61,15 @@ def _kind(name: str, annotation: str) -> str:
     return next((kind for word, kind in _KINDS.items() if word in annotation), "TEXT")
 
 
-@click.command(params=_setting_flags())
+@click.command(
+    params=_setting_flags(),
+    cls=Command,
+    examples=(
+        "later serve",
+        "later serve --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0' --nodes 4",
+        "later serve --set bash_enabled=true --recurrence 1m --time-ahead 2m",
+    ),
+)
 @set_option
 @config_option
 def serve(assigned: Sequence[str], config: Path | None, **flags: str | bool | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from later_core.cli.examples import Group
 from later_core.cli.group import Top
 from later_core.cli.options import labels_option, server_options
 from later_core.cli.output import print_json, print_table
@@ -31,7 +32,10 @@ _NEVER = "never"
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    examples=("later tokens create nightly --role scheduler --expires-in 30d > token",),
+)
 def tokens() -> None:
     """Make, list and revoke tokens: what callers show to be let in."""
 
@@ -55,7 +59,15 @@ def _quota_option(*names: str, parse: Callable[[str], Any], **options: Any) -> C
     return click.option(*names, callback=read, **options)
 
 
-@tokens.command()
+@tokens.command(
+    short_help="Make a token, and print its secret.",
+    examples=(
+        "later tokens create dashboard --role viewer > token",
+        "later tokens create web --role scheduler --task 'http-*' --label 'team=web-*'",
+        "later tokens create deploy --role operator --permission run-bash --expires-in 12h",
+        "later tokens create batch --role scheduler --rate 100/1s --max-pending 50000",
+    ),
+)
 @click.argument("name")
 @click.option(
     "--role",
@@ -140,7 +152,11 @@ def create(
     click.echo(secret)
 
 
-@tokens.command("list")
+@tokens.command(
+    "list",
+    short_help="List the tokens.",
+    examples=("later tokens list",),
+)
 @server_options
 @click.pass_obj
 def list_(top: Top, *, as_json: bool) -> None:
@@ -154,7 +170,10 @@ def list_(top: Top, *, as_json: bool) -> None:
     print_table(_COLUMNS, [_row(token, now) for token in found], prose=True)
 
 
-@tokens.command()
+@tokens.command(
+    short_help="Make a token worthless.",
+    examples=("later tokens revoke 5f2b8c01d4a37e96",),
+)
 @click.argument("id")
 @server_options
 @click.pass_obj

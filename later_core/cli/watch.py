@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.group import Top
 from later_core.cli.options import WholeNumber, build_filter, filter_options, server_options
 from later_core.cli.output import console, event_line, print_json
@@ -19,7 +20,14 @@ from later_core.client.records import event_records
 from later_core.model.event import EventBatch
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later watch --task echo",
+        "later watch --include-existing --state failed --json",
+        "later watch --include-existing --limit 1",
+    ),
+)
 @filter_options
 @click.option("--include-existing", is_flag=True, help="First show what matches now.")
 @click.option("--resume-token", help="Continue behind this point: the last resumeToken of --json.")

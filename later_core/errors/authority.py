@@ -16,10 +16,10 @@ class Unauthenticated(LaterError):
     def __init__(self, detail: str, *, has_credentials: bool = False) -> None:
         self.detail = detail
         super().__init__(
-            "the credentials are wrong, expired or revoked"
+            "the credentials are wrong, expired or revoked; ask for others (later tokens create)"
             if has_credentials
-            else "no credentials; send the metadata authorization: Bearer TOKEN"
-            " (later reads LATER_TOKEN)"
+            else "no credentials; set LATER_TOKEN or give --token-file (other clients send the"
+            " metadata authorization: Bearer TOKEN)"
         )
 
 

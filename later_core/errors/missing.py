@@ -34,7 +34,7 @@ class NodeNotFound(NotFound):
 
     def __init__(self, node: str) -> None:
         self.node = node
-        super().__init__(f"no living node {node!r}; ListNodes names those there are")
+        super().__init__(f"no living node {node!r}; ListNodes (later nodes) names those there are")
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -48,7 +48,9 @@ class ScheduleNotFound(NotFound):
 
     def __init__(self, id: str) -> None:
         self.id = id
-        super().__init__(f"no schedule {id!r}; ListSchedules names those there are")
+        super().__init__(
+            f"no schedule {id!r}; ListSchedules (later schedules list) names those there are"
+        )
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -66,7 +68,8 @@ class TaskNotFound(NotFound):
         hint = (
             f"did you mean {' or '.join(repr(n) for n in self.nearest)}?"
             if self.nearest
-            else "install the plugin that provides it and restart; ListTasks names what there is"
+            else "install the plugin that provides it and restart; ListTasks (later plugins)"
+            " names what there is"
         )
         super().__init__(f"no task {task!r} is installed; {hint}")
 
@@ -82,7 +85,7 @@ class TokenNotFound(NotFound):
 
     def __init__(self, id: str) -> None:
         self.id = id
-        super().__init__(f"no token {id!r}; ListTokens names those there are")
+        super().__init__(f"no token {id!r}; ListTokens (later tokens list) names those there are")
 
     @property
     def metadata(self) -> dict[str, str]:

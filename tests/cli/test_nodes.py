@@ -46,7 +46,10 @@ def test_a_node_on_port_0_is_shown_with_the_port_that_was_found(later, alone):
 def test_who_is_no_node_cannot_drain(ask):
     said = ask("drain", "nobody")
     assert (said.code, said.out) == (1, "")
-    assert said.err == "later: error: no living node 'nobody'; ListNodes names those there are\n"
+    assert (
+        said.err
+        == "later: error: no living node 'nobody'; ListNodes (later nodes) names those there are\n"
+    )
 
 
 def test_drain_waits_until_the_node_has_let_go(later, alone):

@@ -169,7 +169,9 @@ async def test_wrong_credentials_are_refused_without_a_word_why(serve, refusal, 
         answer = await refused(call, refusal)
         assert answer.code is grpc.StatusCode.UNAUTHENTICATED
         assert answer.info.reason == "UNAUTHENTICATED"
-        assert answer.message == "the credentials are wrong, expired or revoked"
+        assert answer.message == (
+            "the credentials are wrong, expired or revoked; ask for others (later tokens create)"
+        )
 
 
 async def test_the_right_id_with_another_secret_is_refused(serve, admin_secret):

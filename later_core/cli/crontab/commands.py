@@ -25,6 +25,7 @@ from later_core.cli.crontab.names import crontab_name
 from later_core.cli.crontab.proposing import Wishes
 from later_core.cli.crontab.reading import decode, read
 from later_core.cli.crontab.writing import Written, write
+from later_core.cli.examples import Group
 from later_core.cli.failure import FAILED, say_error
 from later_core.cli.group import Top
 from later_core.cli.options import duration_option, labels_option, server_options
@@ -70,12 +71,25 @@ def _prefix(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return value
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    examples=(
+        "later crontab import crontab.txt --dry-run",
+        "later crontab export",
+    ),
+)
 def crontab() -> None:
     """Move from cron to Later, and back."""
 
 
-@crontab.command("import", short_help="Create a schedule for each line of a crontab.")
+@crontab.command(
+    "import",
+    short_help="Create a schedule for each line of a crontab.",
+    examples=(
+        "crontab -l | later crontab import - --user --name mine --dry-run",
+        "later crontab import crontab.txt --system --tz Europe/Paris",
+    ),
+)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--dry-run", is_flag=True, help="Only show each line with its next five times.")
 @click.option("--system", is_flag=True, help="Its lines name a user before the command.")
@@ -137,7 +151,14 @@ def import_(
     click.echo(f"later: {summary(outcomes)}", err=True)
 
 
-@crontab.command("export", short_help="Print the schedules as a crontab.")
+@crontab.command(
+    "export",
+    short_help="Print the schedules as a crontab.",
+    examples=(
+        "later crontab export > crontab.txt",
+        "later crontab export backups --system --owner root",
+    ),
+)
 @click.argument("name", required=False)
 @click.option("--system", is_flag=True, help="With a user before each command, for /etc/cron.d.")
 @click.option(

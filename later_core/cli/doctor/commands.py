@@ -14,6 +14,7 @@ from rich.text import Text
 
 from later_core.cli.doctor import server
 from later_core.cli.doctor.reach import unreached
+from later_core.cli.examples import Command
 from later_core.cli.failure import FAILED
 from later_core.cli.group import Top
 from later_core.cli.installation import config_option
@@ -21,7 +22,7 @@ from later_core.cli.options import server_options
 from later_core.cli.output import print_json, print_table
 from later_core.cli.session import converse
 from later_core.client.client import Client
-from later_core.client.errors import SERVER_UNREACHABLE, RpcError
+from later_core.client.errors import SERVER_UNREACHABLE, RpcError, TlsFailed
 from later_core.model.finding import Finding, Verdict, fail, ok
 from later_core.model.query import Filter
 from later_core.model.state import State
@@ -34,7 +35,13 @@ _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"
 _TASKS_MAX = 100
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later doctor",
+        "later doctor --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0'",
+    ),
+)
 @click.option(
     "--mongodb-uri", metavar="TEXT", help="The MongoDB to look at; else LATER_MONGODB_URI."
 )
@@ -73,8 +80,9 @@ async def _of_server(client: Client) -> Sequence[Finding]:
     except RpcError as error:
         if error.reason == SERVER_UNREACHABLE:
             return [await unreached(client.address)]
-        # Where it is TLS that does not fit, these are the words of the client, remedy and all.
-        found, _, remedy = str(error).partition(": ")
+        # What is wrong, and what to do: these are the words of the client, remedy and all.
+        between = ": " if isinstance(error, TlsFailed) else "; "
+        found, _, remedy = str(error).partition(between)
         return [fail("server", found, remedy or "its log says more")]
     return list(server.judge(answers, version=version("later-core")))
 

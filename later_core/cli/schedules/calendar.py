@@ -17,6 +17,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from later_core.cli.examples import Command
 from later_core.cli.group import Top
 from later_core.cli.options import server_options
 from later_core.cli.output import print_grid, print_json
@@ -69,7 +70,13 @@ def _read_month(_: click.Context, __: click.Parameter, text: str | None) -> date
     raise click.BadParameter(f"{text!r} is not a month such as 2030-12")
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later schedules calendar",
+        "later schedules calendar nightly --month 2030-12",
+    ),
+)
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @rule_options
 @click.option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.group import Top
 from later_core.cli.instances import show_instance
 from later_core.cli.options import server_options
@@ -29,7 +30,14 @@ _note_option = click.option("--note", default="", help="Why, in your own words."
 _etag_option = click.option("--etag", help="Only if it still has this etag.")
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later schedules create echo hello --cron '0 9 * * MON-FRI' --tz Europe/Paris",
+        "later schedules create bash 'df -h /' --every 90m --id disk --overlap skip",
+        "later schedules create echo hi --rrule 'FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=9'",
+    ),
+)
 @template_options
 @rule_options
 @conduct_options
@@ -53,7 +61,13 @@ def create(
     )
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later schedules update nightly --cron '0 3 * * *'",
+        "later schedules update nightly 'good night' --max-attempts 3",
+    ),
+)
 @click.argument("id")
 @click.argument("parameters", required=False)
 @click.option("--task", help="Another task.")
@@ -78,7 +92,10 @@ def update(top: Top, /, *, id: str, etag: str | None, as_json: bool, **words: An
     _show(top, talk, as_json=as_json)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("later schedules delete nightly",),
+)
 @click.argument("id")
 @_etag_option
 @server_options
@@ -93,7 +110,10 @@ def delete(top: Top, id: str, etag: str | None, *, as_json: bool) -> None:
     )
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("later schedules pause nightly --note 'the disk is being replaced'",),
+)
 @click.argument("id")
 @_note_option
 @server_options
@@ -103,7 +123,10 @@ def pause(top: Top, id: str, note: str, *, as_json: bool) -> None:
     _tell(top, lambda client: client.pause_schedule(id, note), lambda _: "paused", as_json=as_json)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("later schedules resume nightly",),
+)
 @click.argument("id")
 @_note_option
 @server_options
@@ -118,7 +141,10 @@ def resume(top: Top, id: str, note: str, *, as_json: bool) -> None:
     _tell(top, lambda client: client.resume_schedule(id, note), said, as_json=as_json)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("later schedules trigger nightly",),
+)
 @click.argument("id")
 @click.option("--request-id", help="The same request again answers the same instance.")
 @server_options
@@ -133,7 +159,10 @@ def trigger(top: Top, id: str, request_id: str | None, *, as_json: bool) -> None
     )
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("later schedules backfill nightly --from 2026-11-01 --to 2026-11-08",),
+)
 @click.argument("id")
 @click.option("--from", "start", metavar="TIME", required=True, help="Times at or after this one.")
 @click.option("--to", "end", metavar="TIME", help="Times before this one. [default: now]")

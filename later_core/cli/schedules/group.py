@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from later_core.cli.examples import Group
 from later_core.cli.schedules.calendar import calendar
 from later_core.cli.schedules.changing import (
     backfill,
@@ -17,14 +18,14 @@ from later_core.cli.schedules.changing import (
 from later_core.cli.schedules.reading import list_, preview, show
 
 
-class _InOrder(click.Group):
-    """Its help lists the commands as they were added, and not by the alphabet."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-
-@click.group(cls=_InOrder)
+@click.group(
+    cls=Group,
+    examples=(
+        "later schedules preview '30 2 * * *' --tz Europe/Paris",
+        "later schedules create echo 'good night' --cron '30 2 * * *' --id nightly",
+        "later schedules list",
+    ),
+)
 def schedules() -> None:
     """Run tasks again and again: by cron expressions, intervals, calendars, times."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.group import Top
 from later_core.cli.options import WholeNumber, labels_option, server_options
 from later_core.cli.output import print_details, print_json, print_table
@@ -30,7 +31,14 @@ if TYPE_CHECKING:
 _NEXT_TIMES_MAX = 5
 
 
-@click.command("list")
+@click.command(
+    "list",
+    cls=Command,
+    examples=(
+        "later schedules list",
+        "later schedules list --task echo --active --times 3",
+    ),
+)
 @click.option("--task", "tasks", multiple=True, help="Of this task; may be repeated.")
 @labels_option(help="With this label; may be repeated: all of them.")
 @click.option("--paused/--active", "is_paused", default=None, help="Those that rest, or do not.")
@@ -90,7 +98,10 @@ async def take(client: Client, filter: ScheduleFilter, limit: int) -> list[Liste
     return taken
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("later schedules show nightly",),
+)
 @click.argument("id")
 @server_options
 @click.pass_obj
@@ -105,7 +116,14 @@ def show(top: Top, id: str, *, as_json: bool) -> None:
         print_details(listed_details(listed, SystemClock().now()))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "later schedules preview '30 2 * * *' --tz Europe/Paris --count 3",
+        "later schedules preview --every 90m --exclude 2030-12-25",
+        "later schedules preview --id nightly",
+    ),
+)
 @click.argument("expressions", metavar="[EXPRESSION]...", nargs=-1)
 @rule_options
 @click.option("--id", help="Of the stored schedule ID, as the server says.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.group import Top
 from later_core.cli.options import build_filter, duration_option, filter_options, server_options
 from later_core.cli.session import converse
@@ -20,7 +22,11 @@ _SHORTEST = timedelta(milliseconds=100)
 
 
 @click.command(
-    epilog="Example: later --address later.example:9081 --tls top --task bash --interval 5s"
+    cls=Command,
+    examples=(
+        "later top",
+        "later --address later.example:9081 --tls top --task bash --interval 5s",
+    ),
 )
 @filter_options
 @duration_option("--interval", help="How long between two readings of the figures; else 2s.")
@@ -48,6 +54,7 @@ def top(
 
         # Said in one line before a screen is opened: a wrong address, certificate or token.
         await client.stats()
+        _check_screen()
         board = Board(filter)
         board.is_read_only = read_only
         app = TopApp(board, client, interval=interval or _INTERVAL)
@@ -57,3 +64,14 @@ def top(
             raise click.exceptions.Exit(app.return_code)
 
     converse(top, talk)
+
+
+def _check_screen() -> None:
+    from textual.constants import DRIVER
+
+    # ``textual serve`` names a driver of its own, and a pipe is the browser then.
+    if DRIVER is None and not sys.stdout.isatty():
+        raise click.UsageError(
+            "later top draws on a terminal, and its output is none;"
+            " later stats and later watch write lines"
+        )

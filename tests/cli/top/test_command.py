@@ -16,7 +16,7 @@ _SECONDS = 60
 def test_its_help_shows_an_example(later):
     said = later("top", "--help")
     assert said.code == 0
-    assert "Example: later" in said.out
+    assert "Examples:\n  later top\n" in said.out
 
 
 def test_without_textual_one_line_says_what_to_install(later, monkeypatch):
