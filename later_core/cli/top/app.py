@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from functools import partial
 from typing import ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
+from textual.constants import DRIVER
 
 from later_core.cli.top.board import Board
 from later_core.cli.top.desk import Desk
@@ -72,3 +74,10 @@ class TopApp(App[None]):
     def action_show(self, page: str) -> None:
         """Go to a page."""
         self.switch_mode(page)
+
+
+def has_screen() -> bool:
+    """Whether there is something to draw on: a terminal, or a browser behind ``textual serve``, which
+    names a driver of its own and reads from a pipe.
+    """
+    return DRIVER is not None or sys.stdout.isatty()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -49,12 +48,16 @@ def top(
     filter = build_filter(conditions)
 
     async def talk(client: Client) -> None:
-        from later_core.cli.top.app import TopApp
+        from later_core.cli.top.app import TopApp, has_screen
         from later_core.cli.top.board import Board
 
         # Said in one line before a screen is opened: a wrong address, certificate or token.
         await client.stats()
-        _check_screen()
+        if not has_screen():
+            raise click.UsageError(
+                "later top draws on a terminal, and its output is none;"
+                " later stats and later watch write lines"
+            )
         board = Board(filter)
         board.is_read_only = read_only
         app = TopApp(board, client, interval=interval or _INTERVAL)
@@ -64,14 +67,3 @@ def top(
             raise click.exceptions.Exit(app.return_code)
 
     converse(top, talk)
-
-
-def _check_screen() -> None:
-    from textual.constants import DRIVER
-
-    # ``textual serve`` names a driver of its own, and a pipe is the browser then.
-    if DRIVER is None and not sys.stdout.isatty():
-        raise click.UsageError(
-            "later top draws on a terminal, and its output is none;"
-            " later stats and later watch write lines"
-        )
