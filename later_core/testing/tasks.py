@@ -36,7 +36,9 @@ async def run_task(
     ``Succeeded`` with the result, or ``Failed`` with the reason and whether a retry may follow. A plain
     function has a thread; nobody stops it at ``timeout``.
     """
-    context = a_context(task, parameters, id=id, attempt=attempt, timeout=timeout)
+    context = a_context(
+        task, parameters, id=id, attempt=attempt, timeout=timeout, trace_parent=trace_parent
+    )
     with ThreadPoolExecutor(max_workers=1) as threads:
         return await Invocation(threads).run(task, context, lambda: None)
 
@@ -48,6 +50,7 @@ def a_context(
     id: str = "one",
     attempt: int = 1,
     timeout: timedelta | None = None,
+    trace_parent: str | None = None,
 ) -> Context:
     """What a task is told about an attempt that begins now. A mapping is given as JSON."""
     if isinstance(parameters, Mapping):

@@ -263,6 +263,8 @@ TABLE = {
         *rows("permissions", [["ok", ""], ["ok", "x" * 65], ["ok", "a.b"]], "permissions[1]"),
         *rows("permissions", [["x"] * 33]),
         *rows("lifetime", TOO_SHORT_SPANS),
+        *rows("create_rate", ["x" * 65, "many", "0/1s", "1/0s"]),
+        *rows("max_pending", [-2, 1_000_000_001, 2**63 - 1]),
     ],
     "ListTokens": LISTED,
     "RevokeToken": rows("id", ["", "x" * 65, "a\0b", "a\nb"]),

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import click
 
+from later_core.cli.examples import Command
 from later_core.cli.plugin.naming import Names, names_from
 from later_core.cli.plugin.tree import kinds, tree, write
 
 
-@click.command(epilog="Example: later plugin new greet")
+@click.command(
+    cls=Command,
+    examples=("later plugin new greet", "later plugin new alarm --kind event --directory alarm"),
+)
 @click.argument("name")
 @click.option(
     "--directory",
