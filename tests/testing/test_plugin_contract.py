@@ -326,6 +326,20 @@ async def test_what_the_author_names_as_refused_must_be_refused() -> None:
         await check.test_what_is_to_be_refused_is_refused()
 
 
+class Labelled(Order):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Ada", "labels": {}}]})
+
+    labels: Mapping[str, str]
+
+
+async def test_the_path_of_a_wrong_field_may_name_the_key_of_a_map() -> None:
+    async def run(self: Task, context: Context) -> None:
+        parse_parameters(Labelled, context.parameters)
+
+    plugin = of_greet(run=run, parameters_schema=Labelled.model_json_schema())
+    await contract(plugin).test_what_the_schema_refuses_the_task_refuses()
+
+
 async def test_without_what_examples_need_they_are_not_run() -> None:
     with pytest.raises(pytest.skip.Exception, match="runs_examples"):
         await contract(of_greet(run=swallow), runs_examples=False).test_an_abort_ends_every_run()

@@ -16,7 +16,7 @@ from later_core.testing.tasks import run_task
 _MARK = "a-value-that-may-be-secret"
 _UNKNOWN = "unheard_of_field"
 #: Values that no lenient reader takes for a number, a text or a truth.
-_WRONG: tuple[Any, ...] = ({_MARK: 1}, [_MARK], None)
+_WRONG: tuple[Any, ...] = ({"a_key": [_MARK]}, [_MARK], None)
 
 
 class ParametersContract(Subject):
