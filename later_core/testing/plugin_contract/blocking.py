@@ -18,13 +18,28 @@ _WAITING = (
     time.sleep,  # noqa: TID251 - looked for, never called
     os.system,
     os.wait,
-    socket.getaddrinfo,
+    socket.gethostbyaddr,
     socket.gethostbyname,
+    socket.gethostbyname_ex,
+    socket.getnameinfo,
 )
 #: Of a socket with a timeout, or none, those that wait.
-_ON_SOCKETS = {"accept", "connect", "recv", "recv_into", "recvfrom", "send", "sendall", "sendto"}
-#: Of the standard library's, those that wait: for a process, an event, a queue, a future, a thread.
+_ON_SOCKETS = {
+    *(
+        "_accept",
+        "connect",
+        "connect_ex",
+        "recv",
+        "recv_into",
+        "recvfrom",
+        "recvfrom_into",
+        "recvmsg",
+    ),
+    *("recvmsg_into", "send", "sendall", "sendmsg", "sendto"),
+}
+#: Of the standard library's, those that wait: for a name, a process, an event, a queue, a future, a thread.
 _CODES = {
+    socket.getaddrinfo.__code__: "socket.getaddrinfo",
     subprocess.Popen.wait.__code__: "subprocess.Popen.wait",
     subprocess.Popen.communicate.__code__: "subprocess.Popen.communicate",
     threading.Condition.wait.__code__: "threading.Condition.wait",
@@ -65,7 +80,7 @@ def _name_of(function: Any) -> str:
         return f"{function.__module__}.{function.__name__}"
     owner = getattr(function, "__self__", None)
     if isinstance(owner, socket.socket) and function.__name__ in _ON_SOCKETS:
-        return "" if owner.gettimeout() == 0 else f"socket.{function.__name__}"
+        return "" if owner.gettimeout() == 0 else f"socket.{function.__name__.lstrip('_')}"
     return ""
 
 

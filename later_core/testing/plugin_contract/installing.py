@@ -8,6 +8,8 @@ import sys
 from types import ModuleType
 
 import click
+from structlog.processors import format_exc_info
+from structlog.testing import capture_logs
 
 from later_core.catalog import Candidate, Catalog
 from later_core.catalog.entry_points import find_candidates
@@ -45,10 +47,17 @@ class InstallingContract(Subject):
         assert not complaints, complaints
 
     async def test_it_begins_and_ends_with_a_server(self) -> None:
-        async with self.installed() as catalog:
-            pass
+        with capture_logs(processors=[format_exc_info]) as lines:
+            async with self.installed() as catalog:
+                pass
         complaints = _complaints(catalog)
         assert not complaints, complaints
+        at_the_end = [
+            f"{line['event']}: {line.get('exception', 'it takes too long')}"
+            for line in lines
+            if line["event"] in {"plugin failed", "plugin did not end"}
+        ]
+        assert not at_the_end, at_the_end[0]
 
     async def test_every_task_says_in_a_line_what_it_does(self) -> None:
         async with self.installed() as catalog:

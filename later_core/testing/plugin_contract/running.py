@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from later_core.engine.invocation import Invocation
 from later_core.model.instance import Instance, InstanceError, NewInstance
-from later_core.model.outcome import Failed, Succeeded
+from later_core.model.outcome import Succeeded
 from later_core.model.state import State
 from later_core.plugin.task import Task
 from later_core.ports.clock import SystemClock
@@ -29,7 +29,7 @@ class RunningContract(Subject):
     async def test_every_example_succeeds(self) -> None:
         async with self.installed() as catalog:
             for task, parameters in self.runs(catalog):
-                failure = await _failure(task, parameters)
+                failure = await _failure(task, parameters, self.patience)
                 assert not failure, failure
 
     async def test_runs_at_the_same_time_do_not_disturb_each_other(self) -> None:
@@ -37,7 +37,7 @@ class RunningContract(Subject):
         async with self.installed() as catalog:
             twice = [run for run in self.runs(catalog) for _ in range(2)]
             async with asyncio.TaskGroup() as group:
-                runs = [group.create_task(_failure(*each)) for each in twice]
+                runs = [group.create_task(_failure(*each, self.patience)) for each in twice]
             failures = [failure for run in runs if (failure := run.result())]
             assert not failures, "; ".join(failures)
 
@@ -80,18 +80,16 @@ class RunningContract(Subject):
         assert not raised, "; ".join(raised)
 
 
-async def _failure(task: Task, parameters: Parameters) -> str:
+async def _failure(task: Task, parameters: Parameters, patience: float) -> str:
     """What a run came to, other than a success with its whole result."""
-    outcome = await run_task(task, parameters)
-    match outcome:
-        case Succeeded(note=None):
-            return ""
-        case Succeeded(note=note):
-            return f"{said(task, parameters)}: {note}"
-        case Failed(error=error):
-            return f"{said(task, parameters)} fails: {error.reason}: {error.message}"
-        case _:
-            return f"{said(task, parameters)} does not end: {outcome}"
+    try:
+        async with asyncio.timeout(patience):
+            outcome = await run_task(task, parameters)
+    except TimeoutError:  # what a task raises is an outcome
+        return f"{said(task, parameters)} does not end within {patience:g} s"
+    if isinstance(outcome, Succeeded):
+        return f"{said(task, parameters)}: {outcome.note}" if outcome.note else ""
+    return f"{said(task, parameters)} fails: {outcome.error.reason}: {outcome.error.message}"
 
 
 async def _call_back(task: Task, parameters: Parameters) -> None:

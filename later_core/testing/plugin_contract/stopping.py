@@ -36,7 +36,8 @@ class StoppingContract(Subject):
             for task, parameters in self.runs(catalog):
                 if inspect.iscoroutinefunction(task.run):
                     with blocking_calls() as seen:
-                        await run_task(task, parameters)
+                        async with asyncio.timeout(self.patience):
+                            await run_task(task, parameters)
                     assert not seen, (
                         f"{said(task, parameters)} waits without giving way, in {seen[0]}: await it,"
                         " or make run a plain def, which has a thread"
