@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from later_core.engine.watchdog import Watchdog
@@ -13,7 +13,7 @@ from later_core.local.hub import Hub
 from later_core.local.runs import Runs
 from later_core.local.window import Window
 from later_core.ports.clock import Clock
-from later_core.ports.observer import Observer
+from later_core.ports.observer import Figures, Observer
 
 
 def show_figures(
@@ -22,7 +22,7 @@ def show_figures(
     window: Window,
     runs: Runs,
     hub: Hub,
-    feed_lag: FeedLag,
+    feed_lags: Mapping[str, FeedLag],
     watchdog: Watchdog | None,
     health: Health,
     clock: Clock,
@@ -31,12 +31,12 @@ def show_figures(
     """Let the observer, if there is one, ask for them: each only reads, in a moment, in any thread."""
     if observer is None:
         return
-    shown: Mapping[str, Callable[[], float | None]] = {
+    shown: Figures = {
         "later.window.size": lambda: len(window),
         "later.window.backlog": lambda: window.backlog_size,
         "later.attempts.running": lambda: len(runs),
         "later.subscribers": lambda: len(hub),
-        "later.feed.lag": feed_lag.seconds,
+        "later.feed.lag": {feed: lag.seconds for feed, lag in feed_lags.items()},
         "later.loop.lag": watchdog.take_longest if watchdog else lambda: None,
         "later.clock.offset": partial(_offset, clock, database_clock),
         "later.serving": lambda: float(health.is_serving),

@@ -38,7 +38,7 @@ from later_core.engine.timekeeper import Timekeeper
 from later_core.engine.watchdog import Watchdog
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.doorbell import Doorbell
-from later_core.local.feed_lag import FeedLag
+from later_core.local.feed_lag import feed_lags
 from later_core.local.health import Health
 from later_core.local.hub import Hub
 from later_core.local.intake import Intake
@@ -113,7 +113,7 @@ async def node(
     tasks = WithRates(tasks, settings.rate_limits)
     started_at, database_clock = clock.now(), DatabaseClock(clock)
     window, lobby, hub, health, doorbell = Window(), Lobby(), Hub(), Health(), Doorbell()
-    lateness, feed_lag = LatenessRecord(), FeedLag(clock=clock, database_clock=database_clock)
+    lateness, lags = LatenessRecord(), feed_lags(clock, database_clock)
     runs = Runs(capacity=settings.max_running, observer=observer)
     lease = Lease(clock, seconds=settings.lease.total_seconds())
     membership = Membership(tasks=tasks.names())
@@ -217,6 +217,7 @@ async def node(
         lease=lease,
         membership=membership,
         clock=clock,
+        lag=lags["news"],
     )
     follower = Follower(
         store=store,
@@ -224,7 +225,7 @@ async def node(
         clock=clock,
         database_clock=database_clock,
         on_event=_sharing(on_event, membership) if on_event else None,
-        lag=feed_lag,
+        lag=lags["watches"],
     )
     watchdog = Watchdog(clock=clock, name_of=runner.name_of) if watch_loop else None
     instances = Instances(
@@ -288,7 +289,7 @@ async def node(
         window=window,
         runs=runs,
         hub=hub,
-        feed_lag=feed_lag,
+        feed_lags=lags,
         watchdog=watchdog,
         health=health,
         clock=clock,

@@ -10,6 +10,7 @@ import structlog
 
 from later_core.engine.supervisor import backoff
 from later_core.errors import HistoryLost, StoreUnavailable
+from later_core.local.feed_lag import FeedLag
 from later_core.local.intake import Intake
 from later_core.local.lease import Lease
 from later_core.local.membership import Membership
@@ -44,6 +45,7 @@ class News:
         lease: Lease,
         membership: Membership,
         clock: Clock,
+        lag: FeedLag,
     ) -> None:
         self._store = store
         self._window = window
@@ -52,6 +54,7 @@ class News:
         self._lease = lease
         self._membership = membership
         self._clock = clock
+        self._lag = lag
         self._position: str | None = None
         self._failures = 0
 
@@ -62,6 +65,7 @@ class News:
             try:
                 await self._listen()
                 self._position = None
+                self._lag.paused()
             except HistoryLost:
                 _log.warning("news lost, pulling anew")
                 self._position = None
@@ -79,6 +83,7 @@ class News:
                     # What was told before this is in no news: a pull makes up for it.
                     self._window.doubt()
                 self._position = batch.position
+                self._lag.took(batch.events[-1].event_time if batch.events else None)
                 for event in batch.events:
                     self._take(event)
                 if self._membership.is_alone:

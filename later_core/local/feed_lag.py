@@ -1,7 +1,8 @@
-"""How far this node is behind the store's history, as far as it follows it."""
+"""How far this node is behind the store's history, in what it follows: one record for each feed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from later_core.local.database_clock import DatabaseClock
@@ -12,7 +13,7 @@ _QUIET_SECONDS = 2.0
 
 
 class FeedLag:
-    """Told by the follower of each batch; asked by whoever watches the node, from any thread."""
+    """Told of each batch by whoever follows the feed; asked by whoever watches the node, from any thread."""
 
     def __init__(self, *, clock: Clock, database_clock: DatabaseClock) -> None:
         self._clock = clock
@@ -39,3 +40,10 @@ class FeedLag:
         moment, behind = last
         silent = self._clock.monotonic() - moment - _QUIET_SECONDS
         return behind + max(0.0, silent)
+
+
+def feed_lags(clock: Clock, database_clock: DatabaseClock) -> Mapping[str, FeedLag]:
+    """A record for each feed that a node reads, by what the metric calls it."""
+    return {
+        feed: FeedLag(clock=clock, database_clock=database_clock) for feed in ("watches", "news")
+    }

@@ -13,6 +13,11 @@ from typing import Protocol
 from later_core.model.instance import Instance
 from later_core.model.state import State
 
+#: Asked in a moment and from any thread; None says that there is none now.
+Figure = Callable[[], float | None]
+#: By name of the metric, its figure, or one for each value of its attribute.
+Figures = Mapping[str, Figure | Mapping[str, Figure]]
+
 
 class Span(Protocol):
     """One piece of work as a trace shows it."""
@@ -46,8 +51,8 @@ class Observer(Protocol):
         """The database has answered an operation."""
         ...
 
-    def watch(self, figures: Mapping[str, Callable[[], float | None]]) -> None:
-        """Ask for these figures whenever they are wanted; None says that there is none now."""
+    def watch(self, figures: Figures) -> None:
+        """Ask for these figures whenever they are wanted."""
         ...
 
     def call(self, method: str, trace_parent: str | None) -> AbstractContextManager[Span]:

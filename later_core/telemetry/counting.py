@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
 from later_core.model.state import State
+from later_core.ports.observer import Figure, Figures
 from later_core.telemetry import metrics
 from later_core.telemetry.metrics import Metric
 
@@ -60,7 +61,7 @@ class Counting:
             attributes["error.type"] = "refused"
         self._operations.record(seconds, attributes)
 
-    def watch(self, figures: Mapping[str, Callable[[], float | None]]) -> None:
+    def watch(self, figures: Figures) -> None:
         """As ``Observer.watch``: every gauge of the table, and no other.
 
         Raises:
@@ -72,7 +73,7 @@ class Counting:
         for name, figure in figures.items():
             metric = gauges[name]
             self._meter.create_observable_gauge(
-                name, [_reading(figure)], metric.unit, metric.description
+                name, list(_readings(metric, figure)), metric.unit, metric.description
             )
 
     def _histogram(self, metric: Metric) -> Histogram:
@@ -107,10 +108,20 @@ class Counting:
             yield Observation(count, {"later.task": task, "later.state": state.value})
 
 
-def _reading(figure: Callable[[], float | None]) -> _Callback:
+def _readings(metric: Metric, figure: Figure | Mapping[str, Figure]) -> Iterator[_Callback]:
+    """One of the whole, or one for each value of the attribute."""
+    if not isinstance(figure, Mapping):
+        yield _reading(figure, {})
+        return
+    (attribute,) = metric.attributes
+    for value, each in figure.items():
+        yield _reading(each, {attribute: value})
+
+
+def _reading(figure: Figure, attributes: Mapping[str, str]) -> _Callback:
     def observe(_: CallbackOptions) -> Iterator[Observation]:
         value = figure()
         if value is not None:
-            yield Observation(value)
+            yield Observation(value, attributes)
 
     return observe

@@ -125,7 +125,9 @@ GAUGES = (
         name="later.feed.lag",
         kind=Kind.GAUGE,
         unit="s",
-        description="How far this node is behind the history of changes; absent while nobody listens.",
+        description="How far this node is behind the history of changes: in watches, what subscribers and"
+        " plugins are told; in news, what the nodes tell each other. Each is absent while nobody listens.",
+        attributes=("later.feed",),
     ),
     Metric(
         name="later.loop.lag",

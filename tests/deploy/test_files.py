@@ -70,6 +70,8 @@ def test_a_query_asks_for_metrics_and_labels_that_there_are(place: str, query: s
         for matcher in selector.matchers.matchers:
             if matcher.name == "later_state":
                 assert matcher.value in set(State)
+            if matcher.name == "later_feed":
+                assert matcher.value in {"watches", "news"}
     grouped = {
         label.strip()
         for labels in re.findall(r"\bby \(([^)]*)\)", query)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
 from datetime import timedelta
 
 import pytest
@@ -12,9 +14,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from later_core.model.query import Filter
 from later_core.model.retry import RetryPolicy
 from later_core.model.state import State
 from later_core.plugin.task import Task
+from later_core.stores.memory import MemoryStore
 from later_core.telemetry import metrics
 from later_core.telemetry.counting import Counting
 from later_core.telemetry.tracing import Tracing
@@ -124,6 +128,51 @@ async def test_every_gauge_is_asked_for_at_collection(running, observed: Observe
         assert observed.values("later.feed.lag") == {}
         assert observed.values("later.serving") == {(): 1}
         assert abs(observed.values("later.clock.offset")[()]) < 1
+
+
+class HeldStore(MemoryStore):
+    """The reference store; a test may hold back its news."""
+
+    def __init__(self, *, clock):
+        super().__init__(clock=clock)
+        self.may_tell = asyncio.Event()
+        self.may_tell.set()
+
+    async def news(self, position):
+        async with aclosing(super().news(position)) as news:
+            async for batch in news:
+                await self.may_tell.wait()
+                yield batch
+
+
+async def _watch(bench):
+    async with aclosing(
+        bench.parts.subscriptions.watch(Filter(), resume_token=None, include_existing=False)
+    ) as told:
+        async for _ in told:
+            pass
+
+
+async def test_each_feed_has_a_lag_of_its_own_while_somebody_listens(running, observed: Observed):
+    clock = FakeClock()
+    store = HeldStore(clock=clock)
+    async with running(RecordingTask(), store=store, clock=clock, observer=observed) as bench:
+        assert observed.values("later.feed.lag") == {}
+        async with running(RecordingTask(), store=store, clock=clock), asyncio.TaskGroup() as group:
+            await clock.advance(3)
+            assert observed.values("later.feed.lag") == {("news",): 0}
+            watching = group.create_task(_watch(bench))
+            store.may_tell.clear()
+            await clock.advance(10)
+            behind = observed.values("later.feed.lag")
+            assert behind["watches",] == 0
+            assert 5 < behind["news",] <= 8
+            store.may_tell.set()
+            await clock.advance(3)
+            assert observed.values("later.feed.lag") == {("watches",): 0, ("news",): 0}
+            watching.cancel()
+        await clock.advance(3)
+        assert observed.values("later.feed.lag") == {}
 
 
 async def test_a_figure_that_is_no_gauge_of_the_table_is_refused(observed: Observed):
