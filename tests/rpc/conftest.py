@@ -36,6 +36,7 @@ from later_core.rpc.auth.guard import Access, Guard
 from later_core.rpc.auth.subjects import SubjectNames
 from later_core.rpc.server import RpcServer
 from later_core.rpc.transport import Transport
+from later_core.rpc.v1 import later_pb2 as pb
 from later_core.rpc.v1 import later_pb2_grpc
 from later_core.service.audit import AuditLog
 from later_core.service.instances import Instances
@@ -50,6 +51,7 @@ from later_core.stores.memory import MemoryStore
 from later_core.stores.mongo.store import MongoStore
 from later_core.testing.store_contract.steps import moment_of
 from later_core.testing.tasks import GivenTasks, RecordingTask
+from tests.rpc.callers import CONFINED, bearer, make_token
 
 #: The setting ``admin_token`` of these servers.
 ADMIN_SECRET = "0123456789abcdef" * 4
@@ -294,3 +296,14 @@ def store_in(
             yield store
 
     return open_store
+
+
+@pytest.fixture
+async def confined(serve, admin_secret):
+    """A server, the metadata of a scheduler confined to CONFINED, and of one that is not."""
+    async with serve(guarded=True) as served:
+        metadata = []
+        for scope in (CONFINED, {}):
+            made = await make_token(served, admin_secret, roles=[pb.ROLE_SCHEDULER], **scope)
+            metadata.append(bearer(made.secret))
+        yield served, *metadata
