@@ -2,12 +2,15 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from later_core.testing.contracts import PluginContract
 
 
 @pytest.fixture
@@ -58,3 +61,52 @@ def test_the_example_of_time_travel_passes(root: Path, tmp_path: Path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
+
+
+def test_the_tests_on_the_page_pass_in_the_plugin_that_it_begins_with(root: Path, tmp_path: Path):
+    page = (root / "docs" / "writing-a-plugin.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^later (plugin new \w+)$", page, re.MULTILINE)
+    shown = [
+        text
+        for text in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        if "import later_plugin_greet" in text
+    ]
+    assert len(shown) == 2
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # noqa: TID251 - for a child
+    subprocess.run(
+        [sys.executable, "-m", "later_core.cli", *command.split()],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        timeout=100,
+        check=True,
+    )
+    plugin = tmp_path / "later-plugin-greet"
+    _install(plugin)
+    for number, text in enumerate(shown):
+        (plugin / "tests" / f"test_shown_{number}.py").write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-k", "test_shown"],
+        cwd=plugin,
+        env={**environment, "PYTHONPATH": str(plugin / "src")},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    checks = [name for name in dir(PluginContract) if name.startswith("test_")]
+    assert f"{len(checks) + 1} passed" in done.stdout
+    assert "skipped" not in done.stdout
+
+
+def _install(plugin: Path) -> None:
+    """What an editable install leaves on the path: the entry points beside the code."""
+    project = tomllib.loads((plugin / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    info = plugin / "src" / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    points = [f"{name} = {value}" for name, value in project["entry-points"]["later"].items()]
+    (info / "entry_points.txt").write_text("\n".join(["[later]", *points]))
