@@ -38,6 +38,7 @@ _COMMANDS = {
     "health": ("later_core.cli.health", "Say whether a server serves; for health checks."),
     "doctor": ("later_core.cli.doctor.commands", "Look at a deployment and say what to mend."),
     "tokens": ("later_core.cli.tokens", "Make, list and revoke what lets callers in."),
+    "whoami": ("later_core.cli.whoami", "Show who you are to a server, and what you may."),
     "audit": ("later_core.cli.audit", "Show who asked for what, and what became of it."),
     "settings": ("later_core.cli.inspect", "Show every setting and where its value comes from."),
     "export": ("later_core.cli.export", "Write a backup: everything, at one moment."),

@@ -9,6 +9,7 @@ import grpc
 
 from later_core.client.connection import Connection
 from later_core.model.audit import AuditEntry, AuditFilter
+from later_core.model.standing import Standing
 from later_core.model.token import NewToken, Token
 from later_core.rpc.convert_access import (
     from_audit_entry,
@@ -16,6 +17,7 @@ from later_core.rpc.convert_access import (
     to_audit_request,
     to_new_token,
 )
+from later_core.rpc.convert_standing import from_standing
 from later_core.rpc.times import to_duration
 from later_core.rpc.v1 import later_pb2 as pb
 from later_core.rpc.v1.later_pb2_grpc import AdminServiceStub
@@ -55,6 +57,10 @@ class AccessCalls(Connection):
         """The token, worthless within about three seconds on every node."""
         response = await self._call(self._access.RevokeToken, pb.RevokeTokenRequest(id=id))
         return from_token(response.token)
+
+    async def who_am_i(self) -> Standing:
+        """Who the caller is to the server that answers, and what it may do and take."""
+        return from_standing(await self._call(self._access.WhoAmI, pb.WhoAmIRequest()))
 
     async def audit(
         self, filter: AuditFilter = EVERY_ENTRY, *, page_size: int = 0

@@ -35,7 +35,7 @@ REPEATABLE: Mapping[str, Sequence[str]] = {
     "later.v1.TaskService": ("ListTasks", "GetTask"),
     "later.v1.AdminService": (
         *("GetStats", "ListNodes", "DrainNode"),
-        *("ListTokens", "RevokeToken", "ListAuditEntries"),
+        *("ListTokens", "RevokeToken", "ListAuditEntries", "WhoAmI"),
     ),
     "grpc.health.v1.Health": ("Check",),
 }

@@ -18,6 +18,7 @@ from later_core.model.event import EventBatch
 from later_core.model.instance import Instance
 from later_core.model.node import ListedNode
 from later_core.model.schedule import Backfill, ListedSchedule, Schedule, ScheduleSpec
+from later_core.model.standing import Standing
 from later_core.model.stats import Stats
 from later_core.model.token import Token
 from later_core.ports.tasks import InstalledTask, RejectedPlugin
@@ -26,6 +27,7 @@ from later_core.rpc.convert_access import to_audit_entry, to_token
 from later_core.rpc.convert_events import to_event
 from later_core.rpc.convert_inventory import to_node, to_rejected_plugin, to_stats, to_task
 from later_core.rpc.convert_schedules import fill_listed, to_backfill, to_schedule, to_spec
+from later_core.rpc.convert_standing import to_standing
 from later_core.rpc.times import to_timestamp
 from later_core.rpc.v1 import later_pb2 as pb
 
@@ -103,6 +105,11 @@ def token_record(token: Token) -> Record:
 def created_token_record(token: Token, secret: str) -> Record:
     """A ``CreateTokenResponse``."""
     return _record(pb.CreateTokenResponse(token=to_token(token), secret=secret))
+
+
+def standing_record(standing: Standing) -> Record:
+    """A ``WhoAmIResponse``."""
+    return _record(to_standing(standing))
 
 
 def audit_entry_record(entry: AuditEntry) -> Record:

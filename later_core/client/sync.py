@@ -26,6 +26,7 @@ from later_core.model.schedule import (
     ScheduleFilter,
     ScheduleSpec,
 )
+from later_core.model.standing import Standing
 from later_core.model.state import State
 from later_core.model.stats import Stats
 from later_core.model.tls import ClientTls
@@ -317,6 +318,10 @@ class SyncClient:
                 filter, resume_token=resume_token, include_existing=include_existing
             )
         )
+
+    def who_am_i(self) -> Standing:
+        """Who the caller is to the server that answers, and what it may do and take."""
+        return self._portal.call(self._client.who_am_i())
 
 
 async def _enter(client: Client) -> None:

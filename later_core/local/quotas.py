@@ -10,6 +10,7 @@ from later_core.local.pending import PendingLimits
 from later_core.model.principal import Principal
 from later_core.model.quota import NONE, OTHERS
 from later_core.model.rate import RateLimit
+from later_core.model.standing import Standing
 from later_core.ports.clock import Clock, SystemClock
 
 _NONE: Mapping[str, RateLimit | None] = MappingProxyType({})
@@ -45,6 +46,14 @@ class Quotas:
         if who.quota is not None and who.quota.create_rate is not None:
             return None if who.quota.create_rate == NONE else who.quota.create_rate
         return self._rates.get(who.name, self._rates.get(OTHERS)) if self._rates else None
+
+    def standing_of(self, who: Principal) -> Standing:
+        """A principal, and the bounds that it is held to."""
+        return Standing(
+            principal=who,
+            create_rate=self.rate_of(who),
+            max_pending=self.pending.limit_of(who) if self.pending else None,
+        )
 
     def take(self, who: Principal, count: int) -> None:
         """Take tokens for so many creates.

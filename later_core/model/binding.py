@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from later_core.model.permission import TASK_PERMISSION, Role
-from later_core.model.principal import Principal, of_roles
+from later_core.model.principal import NOTHING_SHOWN, Credential, Principal, of_roles
 from later_core.model.scope import matches_pattern
 
 
@@ -40,7 +40,12 @@ def parse_binding(text: str) -> Binding:
     )
 
 
-def bind(name: str, called: Iterable[str], bindings: Sequence[Binding]) -> Principal | None:
+def bind(
+    name: str,
+    called: Iterable[str],
+    bindings: Sequence[Binding],
+    credential: Credential = NOTHING_SHOWN,
+) -> Principal | None:
     """The principal of this name with all that the bindings give to what it is ``called``; None where
     they give nothing.
     """
@@ -56,4 +61,5 @@ def bind(name: str, called: Iterable[str], bindings: Sequence[Binding]) -> Princ
         name,
         {role for binding in found for role in binding.roles},
         grants={permission for binding in found for permission in binding.permissions},
+        credential=credential,
     )

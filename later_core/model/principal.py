@@ -4,10 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 from later_core.model.permission import ROLE_PERMISSIONS, UNCONFINED_ONLY, Role
 from later_core.model.quota import Quota
 from later_core.model.scope import EVERYTHING, Scope
+
+
+class Means(StrEnum):
+    """How a caller said who it is."""
+
+    NONE = "none"
+    TOKEN = "token"  # noqa: S105 - a word, not a secret
+    ADMIN_TOKEN = "admin-token"  # noqa: S105 - a word, not a secret
+    CERTIFICATE = "certificate"
+    JWT = "jwt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """What a caller showed. ``token_id``: of a token that was made; without ``expire_time`` (UTC) it does
+    not expire, or the server is not told when.
+    """
+
+    means: Means
+    token_id: str = ""
+    expire_time: datetime | None = None
+
+
+NOTHING_SHOWN = Credential(means=Means.NONE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +50,9 @@ class Principal:
     may_all: bool = False
     #: What its token says of how much it may take; None: nothing.
     quota: Quota | None = None
+    #: From which its permissions come.
+    roles: tuple[Role, ...] = ()
+    credential: Credential = NOTHING_SHOWN
 
     def may(self, permission: str) -> bool:
         """Whether it has this permission."""
@@ -41,13 +70,22 @@ def of_roles(
     grants: Iterable[str] = (),
     scope: Scope = EVERYTHING,
     quota: Quota | None = None,
+    credential: Credential = NOTHING_SHOWN,
 ) -> Principal:
     """A principal with these roles, and the permissions of tasks that it was granted."""
     permissions: set[str] = set(grants)
-    for role in roles:
+    held = tuple(roles)
+    for role in held:
         permissions |= ROLE_PERMISSIONS[role]
     if scope.is_everything:
         scope = EVERYTHING  # the very one, which is told at a glance
     else:
         permissions -= UNCONFINED_ONLY
-    return Principal(name=name, permissions=frozenset(permissions), scope=scope, quota=quota)
+    return Principal(
+        name=name,
+        permissions=frozenset(permissions),
+        scope=scope,
+        quota=quota,
+        roles=held,
+        credential=credential,
+    )

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from later_core.model.instance import NO_LABELS
 from later_core.model.permission import Role
-from later_core.model.principal import Principal, of_roles
+from later_core.model.principal import Credential, Means, Principal, of_roles
 from later_core.model.quota import AS_SET, Quota
 from later_core.model.scope import Scope
 
@@ -58,6 +58,9 @@ class Token:
             grants=self.permissions,
             scope=Scope(tasks=self.tasks, labels=self.labels),
             quota=None if self.quota == AS_SET else self.quota,
+            credential=Credential(
+                means=Means.TOKEN, token_id=self.id, expire_time=self.expire_time
+            ),
         )
 
 

@@ -12,20 +12,18 @@ from later_core.model.token import NewToken, Token
 from later_core.rpc.times import from_timestamp, to_timestamp
 from later_core.rpc.v1 import later_pb2 as pb
 
-_TO_ROLE: dict[Role, pb.Role.ValueType] = {
-    role: pb.Role.Value(f"ROLE_{role.name}") for role in Role
-}
+TO_ROLE: dict[Role, pb.Role.ValueType] = {role: pb.Role.Value(f"ROLE_{role.name}") for role in Role}
 #: How "without a bound" stands on the wire.
-_NO_BOUND = -1
+NO_BOUND = -1
 
-_FROM_ROLE: dict[int, Role] = {number: role for role, number in _TO_ROLE.items()}
+FROM_ROLE: dict[int, Role] = {number: role for role, number in TO_ROLE.items()}
 
 
 def to_new_token(new: NewToken) -> pb.CreateTokenRequest:
     """The request that asks for this token."""
     return pb.CreateTokenRequest(
         name=new.name,
-        roles=[_TO_ROLE[role] for role in new.roles],
+        roles=[TO_ROLE[role] for role in new.roles],
         tasks=new.tasks,
         labels=dict(new.labels),
         permissions=new.permissions,
@@ -43,7 +41,7 @@ def from_new_token(message: pb.CreateTokenRequest) -> NewToken:
     """
     return NewToken(
         name=message.name,
-        roles=tuple(_FROM_ROLE[number] for number in message.roles),
+        roles=tuple(FROM_ROLE[number] for number in message.roles),
         tasks=tuple(message.tasks),
         labels=dict(message.labels) if message.labels else NO_LABELS,
         permissions=tuple(message.permissions),
@@ -56,7 +54,7 @@ def to_token(token: Token) -> pb.Token:
     message = pb.Token(
         id=token.id,
         name=token.name,
-        roles=[_TO_ROLE[role] for role in token.roles],
+        roles=[TO_ROLE[role] for role in token.roles],
         tasks=token.tasks,
         labels=dict(token.labels),
         permissions=token.permissions,
@@ -78,7 +76,7 @@ def from_token(message: pb.Token) -> Token:
     return Token(
         id=message.id,
         name=message.name,
-        roles=tuple(_FROM_ROLE[number] for number in message.roles),
+        roles=tuple(FROM_ROLE[number] for number in message.roles),
         tasks=tuple(message.tasks),
         labels=dict(message.labels) if message.labels else NO_LABELS,
         permissions=tuple(message.permissions),
@@ -99,7 +97,7 @@ def _rate_text(quota: Quota) -> str:
 
 
 def _pending_number(quota: Quota) -> int:
-    return _NO_BOUND if quota.max_pending == NONE else quota.max_pending or 0
+    return NO_BOUND if quota.max_pending == NONE else quota.max_pending or 0
 
 
 def _quota(message: pb.CreateTokenRequest | pb.Token) -> Quota:
@@ -110,7 +108,7 @@ def _quota(message: pb.CreateTokenRequest | pb.Token) -> Quota:
             rate = parse_create_rate(message.create_rate)
         except ValueError as error:
             raise InvalidRequest.of("create_rate", str(error)) from None
-    return Quota(create_rate=rate, max_pending=NONE if most == _NO_BOUND else most)
+    return Quota(create_rate=rate, max_pending=NONE if most == NO_BOUND else most)
 
 
 def to_audit_request(filter: AuditFilter) -> pb.ListAuditEntriesRequest:

@@ -151,6 +151,7 @@ class RpcServer:
                 nodes=self._nodes,
                 tokens=self._access.tokens,
                 audit_log=self._access.audit_log,
+                standing=self._instances.standing,
                 transfer=self._transfer,
             ),
             server,

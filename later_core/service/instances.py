@@ -30,6 +30,7 @@ from later_core.local.window import Window
 from later_core.model.instance import Instance, NewInstance
 from later_core.model.principal import Principal
 from later_core.model.query import Filter, Page, PageKey
+from later_core.model.standing import Standing
 from later_core.model.state import State
 from later_core.ports.store import Aborted, Inserted, InsertResult, Store
 from later_core.ports.tasks import Tasks
@@ -82,6 +83,10 @@ class Instances:
     async def __aexit__(self, *failure: object) -> None:
         await self._changes.__aexit__(*failure)
         await self._inserts.__aexit__(*failure)
+
+    def standing(self) -> Standing:
+        """Who asks, and what bounds it."""
+        return self._quotas.standing_of(caller())
 
     async def create(self, request: NewInstance) -> Instance:
         """Store one instance, or answer the one stored by an earlier equal request.

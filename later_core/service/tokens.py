@@ -14,12 +14,14 @@ from later_core.local.database_clock import DatabaseClock
 from later_core.local.grouping import Group
 from later_core.model.instant import from_millis
 from later_core.model.permission import Role
-from later_core.model.principal import Principal, of_roles
+from later_core.model.principal import Credential, Means, Principal, of_roles
 from later_core.model.token import NewToken, Token, hash_of, id_in, new_secret
 from later_core.ports.store import Store
 
 #: The name of whoever comes with the secret of the setting ``admin_token``.
 ADMIN_TOKEN_NAME = "admin-token"  # noqa: S105 - a name, not a secret
+
+_ADMIN_TOKEN = Credential(means=Means.ADMIN_TOKEN)
 
 
 class Tokens:
@@ -101,7 +103,7 @@ class Tokens:
             StoreUnavailable: nobody is let in unseen.
         """
         if self._admin_hash and hmac.compare_digest(hash_of(secret), self._admin_hash):
-            return of_roles(ADMIN_TOKEN_NAME, [Role.ADMIN])
+            return of_roles(ADMIN_TOKEN_NAME, [Role.ADMIN], credential=_ADMIN_TOKEN)
         id = id_in(secret)
         if id is None:
             raise Unauthenticated("not a token of Later", has_credentials=True)

@@ -91,3 +91,11 @@ def test_what_cannot_be_meant_is_wrong_usage(ask, words):
 def test_without_authentication_the_log_is_empty(ask):
     said = ask("audit", "--since=1h ago", "--json")
     assert (said.code, said.out) == (0, "")
+
+
+def test_where_nobody_is_asked_whoami_says_so(ask):
+    said = ask("whoami")
+    assert said.code == 0
+    assert said.out.startswith("nobody is authenticated")
+    (record,) = ask("whoami", "--json").records
+    assert (record["means"], record["principal"]) == ("MEANS_NONE", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,9 @@ from later_core.errors import TokenUnprotected
 from later_core.model.audit import AuditFilter
 from later_core.model.instance import NewInstance
 from later_core.model.permission import Role
+from later_core.model.principal import Means
+from later_core.model.quota import Quota
+from later_core.model.standing import Standing
 from later_core.model.tls import ClientTls
 from later_core.model.token import NewToken
 
@@ -76,3 +80,24 @@ async def test_a_token_is_not_sent_unencrypted_to_another_machine(address):
 async def test_on_this_machine_it_is_sent_as_it_is(address):
     async with Client(address, token=SECRET):
         pass
+
+
+async def test_the_client_learns_who_it_is(serving):
+    async with serving(flags=GUARDED) as address, Client(address, token=SECRET) as admin:
+        new = NewToken(
+            name="ci", roles=(Role.SCHEDULER,), tasks=("http-*",), quota=Quota(max_pending=9)
+        )
+        token, secret = await admin.create_token(new, lifetime=timedelta(hours=1))
+        async with Client(address, token=secret) as client:
+            standing = await client.who_am_i()
+        # What bounds it is told as it is in force, not as its token says it.
+        holder = replace(token.to_principal(), quota=None)
+        assert standing == Standing(principal=holder, max_pending=9)
+
+
+async def test_where_nobody_is_asked_the_client_may_do_everything(serving):
+    async with serving() as address, Client(address) as client:
+        standing = await client.who_am_i()
+    assert standing.principal.credential.means is Means.NONE
+    assert standing.principal.may("run-whatever")
+    assert (standing.create_rate, standing.max_pending) == (None, None)

@@ -61,6 +61,7 @@ COVERED = {
     "LATER_AUTH=token later serve": _ACCESS,
     "LATER_TOKEN=$LATER_ADMIN_TOKEN later tokens create": _ACCESS,
     "later tokens": "tests/cli/test_access.py::test_a_token_is_made_listed_and_revoked",
+    "later whoami": "tests/e2e/test_access.py::test_the_command_tells_who_one_is",
     "later audit": _ACCESS,
     "grpcurl -plaintext -protoset-out": "tests/e2e/test_foreign_clients.py::protoset",
     "buf dep update": _TEMPLATES,

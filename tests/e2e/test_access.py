@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from asyncio.subprocess import PIPE
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ import pytest
 from later_core.client.client import Client
 from later_core.client.errors import RpcError
 from later_core.model.audit import AuditEntry
+from later_core.model.permission import Role
+from later_core.model.token import NewToken
 from later_core.ports.clock import SystemClock
 
 CLOCK = SystemClock()
@@ -123,6 +127,27 @@ async def test_from_the_first_token_to_the_log(guarded: Any, grpcurl: Path, tmp_
     for text in (guarded.log, entries, listed.out, outside.err):
         assert secret not in str(text)
         assert SECRET not in str(text)
+
+
+async def test_the_command_tells_who_one_is(guarded: Any, tmp_path: Path) -> None:
+    async def whoami(*words: str, token: str) -> Said:
+        address = {"LATER_ADDRESS": guarded.address, "LATER_TOKEN": token}
+        return await run(*LATER, "whoami", *words, directory=tmp_path, **address)
+
+    async with Client(guarded.address, token=SECRET) as admin:
+        new = NewToken(name="ci", roles=(Role.SCHEDULER,), tasks=("ec*",), labels={"team": "web"})
+        token, secret = await admin.create_token(new, lifetime=timedelta(days=30))
+    told = (await whoami(token=secret)).out
+    for shown in (r"principal +ci", rf"known by +token {token.id}", r"expires +2.* \(in .*\)",
+                  r"roles +scheduler", r"permissions +instances\.change, instances\.create, .*",
+                  r"confined to +tasks ec\* with labels team=web",
+                  r"create rate +unbounded", r"max pending +unbounded"):  # fmt: skip
+        assert re.search(rf"^{shown}$", told, re.MULTILINE), told
+    assert secret not in told
+    (record,) = (await whoami("--json", token=SECRET)).records
+    assert (record["principal"], record["means"]) == ("admin-token", "MEANS_ADMIN_TOKEN")
+    refused = await whoami(token="wrong")
+    assert (refused.code, refused.out) == (1, "")
 
 
 async def until_refused(address: str, secret: str) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpc
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from google.rpc import error_details_pb2, status_pb2
+from jwt.algorithms import ECAlgorithm
 
 from later_core.engine.auditor import Auditor
 from later_core.engine.follower import Follower
@@ -28,11 +34,13 @@ from later_core.local.pending import PendingLimits
 from later_core.local.quotas import Quotas
 from later_core.local.runs import Runs
 from later_core.local.window import Window
-from later_core.model.binding import Binding
+from later_core.model.binding import Binding, parse_binding
+from later_core.model.tls import ServerTls
 from later_core.ports.clock import SystemClock
 from later_core.ports.store import Store
 from later_core.rpc.auth.gate import Gate, Verifier
 from later_core.rpc.auth.guard import Access, Guard
+from later_core.rpc.auth.jwts import Expected, Jwts
 from later_core.rpc.auth.subjects import SubjectNames
 from later_core.rpc.server import RpcServer
 from later_core.rpc.transport import Transport
@@ -307,3 +315,91 @@ async def confined(serve, admin_secret):
             made = await make_token(served, admin_secret, roles=[pb.ROLE_SCHEDULER], **scope)
             metadata.append(bearer(made.secret))
         yield served, *metadata
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calling:
+    """A guarded server, and a caller of it: its channel, and what each of its calls carries."""
+
+    served: Served
+    channel: grpc.aio.Channel
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    def stub(self, service: str) -> Any:
+        return getattr(later_pb2_grpc, f"{service}Stub")(self.channel)
+
+
+def _read(*paths: str) -> list[bytes]:
+    return [Path(path).read_bytes() for path in paths]
+
+
+ISSUER_KEY = ec.generate_private_key(ec.SECP256R1())
+#: When the JWTs of ``calling`` expire, in seconds since 1970: in the year 2100.
+JWT_EXPIRES = 4_102_444_800
+
+
+@pytest.fixture
+def calling(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[..., AbstractAsyncContextManager[Calling]]:
+    """``async with calling("jwt", "ops=operator", claims={...}) as caller``: one who is called ``ci-7``
+    and comes with a JWT, or with a client ``certificate``, and the bindings that say what that means.
+    """
+
+    @asynccontextmanager
+    async def by_jwt(
+        bindings: Sequence[Binding],
+        claims: Mapping[str, Any],
+        expected: Mapping[str, Any],
+        **more: Any,
+    ) -> AsyncIterator[Calling]:
+        jwks = tmp_path / "jwks.json"
+        jwks.write_text(
+            json.dumps({"keys": [json.loads(ECAlgorithm.to_jwk(ISSUER_KEY.public_key()))]})
+        )
+        mine = {"iss": "https://issuer.example", "aud": "later", "exp": JWT_EXPIRES, "sub": "ci-7"}
+        secret = jwt.encode(mine | {"roles": ["ci-7"]} | claims, ISSUER_KEY, algorithm="ES256")
+        jwts = Jwts(
+            keys=str(jwks),
+            expected=Expected(
+                issuer="https://issuer.example",
+                audience="later",
+                algorithms=["ES256"],
+                principal_claim="sub",
+                roles_claim="roles",
+                bindings=bindings,
+                **expected,
+            ),
+            clock=SystemClock(),
+        )
+        async with _serve(guarded=True, jwts=jwts, **more) as served:
+            metadata = (("authorization", f"Bearer {secret}"),)
+            yield Calling(served=served, channel=served.channel, metadata=metadata)
+
+    @asynccontextmanager
+    async def by_certificate(bindings: Sequence[Binding], **more: Any) -> AsyncIterator[Calling]:
+        authority = request.getfixturevalue("authority")
+        server, mine = authority.issue(), authority.issue("x.example", common_name="ci-7")
+        tls = ServerTls(cert=server.cert, key=server.key, client_ca=authority.roots)
+        async with _serve(
+            guarded=True, transport=Transport(tls=tls), bindings=bindings, **more
+        ) as served:
+            shown = _read(authority.roots, mine.key, mine.cert)
+            async with grpc.aio.secure_channel(
+                served.server.address, grpc.ssl_channel_credentials(*shown)
+            ) as channel:
+                yield Calling(served=served, channel=channel)
+
+    def begin(
+        means: str,
+        *texts: str,
+        claims: Mapping[str, Any] = MappingProxyType({}),
+        expected: Mapping[str, Any] = MappingProxyType({}),
+        **more: Any,
+    ) -> AbstractAsyncContextManager[Calling]:
+        bindings = [parse_binding(text) for text in texts]
+        if means == "certificate":
+            return by_certificate(bindings, **more)
+        return by_jwt(bindings, claims, expected, **more)
+
+    return begin

@@ -15,7 +15,9 @@ from later_core.rpc.auth.methods import METHODS
 from later_core.rpc.v1 import later_pb2 as pb
 from tests.rpc.callers import DAILY, OUT, ask, bearer, every_method, make_token, refused
 
-PROTECTED = {path: rule.permission for path, rule in METHODS.items() if rule.permission}
+#: What a caller must have to call it; None: nothing but a name.
+NEEDED = {path: rule.permission for path, rule in METHODS.items() if not rule.is_for_strangers}
+PROTECTED = {path: permission for path, permission in NEEDED.items() if permission}
 
 
 class ByName:
@@ -32,13 +34,20 @@ def secret_of(which, permission):
     return bearer(f"{which}.{permission.replace('.', '-')}.x")
 
 
+def test_only_probes_are_for_strangers_and_only_who_am_i_needs_no_permission():
+    assert METHODS.keys() - NEEDED.keys() == {
+        f"/grpc.health.v1.Health/{method}" for method in ("Check", "List", "Watch")
+    }
+    assert NEEDED.keys() - PROTECTED.keys() == {"/later.v1.AdminService/WhoAmI"}
+
+
 def test_the_table_has_every_method_and_no_other():
     assert METHODS.keys() == every_method().keys()
 
 
 async def test_every_method_but_health_denies_strangers(serve):
     async with serve(guarded=True) as served:
-        answers = {path: await ask(served, path) for path in PROTECTED}
+        answers = {path: await ask(served, path) for path in NEEDED}
     assert set(answers.values()) == {grpc.StatusCode.UNAUTHENTICATED}, answers
 
 

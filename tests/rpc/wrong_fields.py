@@ -239,6 +239,7 @@ TABLE = {
     "GetTask": rows("name", ["", LONG, "a\0b"]),
     "GetStats": [],
     "ListNodes": [],
+    "WhoAmI": [],
     "DrainNode": rows("id", ["", "x" * 256, "a\0b", "a\nb"]),
     "ExportInstances": [*FILTER, *rows("resume_token", ["x", "x" * 1025, "ä", "\0"])],
     "ImportInstances": [

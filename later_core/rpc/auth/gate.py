@@ -80,12 +80,12 @@ class Gate:
             Unauthenticated, PermissionDenied, StoreUnavailable.
         """
         rule = self._methods.get(method)
-        if rule is not None and rule.permission is None:
+        if rule is not None and rule.is_for_strangers:
             return ANYONE
         principal = await self._authenticate(context)
-        if rule is None or rule.permission is None:
+        if rule is None:
             raise PermissionDenied(principal.name, UNKNOWN)
-        if not principal.may(rule.permission):
+        if rule.permission is not None and not principal.may(rule.permission):
             raise PermissionDenied(principal.name, f"the permission {rule.permission}")
         return principal
 

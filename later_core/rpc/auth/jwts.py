@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from later_core.errors import Misconfigured, Unauthenticated
 from later_core.model.binding import Binding, bind
-from later_core.model.principal import Principal
+from later_core.model.principal import Credential, Means, Principal
 from later_core.ports.clock import Clock
 from later_core.rpc.auth.key_set import KeySet
 
@@ -83,7 +84,8 @@ class Jwts:
         called = (
             [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
         )
-        principal = bind(name, called, self._expected.bindings)
+        credential = Credential(means=Means.JWT, expire_time=_expiry(claims))
+        principal = bind(name, called, self._expected.bindings, credential)
         if principal is None:
             raise _refused(f"{name} has no role here")
         return principal
@@ -97,6 +99,14 @@ def _claim(claims: Mapping[str, Any], path: str) -> Any:
     for part in path.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return found
+
+
+def _expiry(claims: Mapping[str, Any]) -> datetime | None:
+    """When it expires; None where that is after the last instant that there is."""
+    try:
+        return datetime.fromtimestamp(int(claims["exp"]), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _refused(detail: str) -> Unauthenticated:

@@ -11,12 +11,13 @@ from later_core.model.permission import Permission
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What an RPC needs (None: nothing, not even a known caller), and whether it changes something and
-    is therefore noted in the audit log. Refusals are noted whatever the method.
+    """What an RPC needs (None: none), and whether it changes something and is therefore noted in the audit
+    log. Refusals are noted whatever the method. ``is_for_strangers``: not even a known caller is needed.
     """
 
     permission: Permission | None
     is_change: bool = False
+    is_for_strangers: bool = False
 
 
 def _reads(service: str, needs: Mapping[str, Permission]) -> dict[str, Rule]:
@@ -90,10 +91,15 @@ _OWN: dict[str, Rule] = {
             "RevokeToken": Permission.TOKENS_MANAGE,
         },
     ),
+    # What it tells is the caller's own.
+    "/later.v1.AdminService/WhoAmI": Rule(None),
 }
 
 #: Probes of load balancers and of Kubernetes carry no credentials, and learn nothing but that it serves.
-_HEALTH = {f"/grpc.health.v1.Health/{method}": Rule(None) for method in ("Check", "List", "Watch")}
+_HEALTH = {
+    f"/grpc.health.v1.Health/{method}": Rule(None, is_for_strangers=True)
+    for method in ("Check", "List", "Watch")
+}
 
 #: Reflection tells what there is to attack: not to strangers.
 _REFLECTION = {

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from later_core.model.binding import Binding, bind
-from later_core.model.principal import Principal
+from later_core.model.principal import Credential, Means, Principal
 
 #: What gRPC tells of a verified peer: the common name of its subject, else a name beside that.
 _PROPERTIES = ("x509_common_name", "x509_subject_alternative_name")
+
+#: Of a certificate gRPC tells the names, not when it ends.
+_CERTIFICATE = Credential(means=Means.CERTIFICATE)
 
 
 class SubjectNames:
@@ -24,5 +27,5 @@ class SubjectNames:
         for name in _PROPERTIES:
             for value in context.get(name, ()):
                 if subject := value.decode(errors="replace"):
-                    return bind(subject, [subject], self._bindings)
+                    return bind(subject, [subject], self._bindings, _CERTIFICATE)
         return None

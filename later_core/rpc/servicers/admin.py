@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
 from later_core.model.limits import PAGE_DEFAULT_SIZE
+from later_core.model.standing import Standing
 from later_core.rpc.convert import from_filter
 from later_core.rpc.convert_access import (
     from_audit_filter,
@@ -15,6 +16,7 @@ from later_core.rpc.convert_access import (
     to_token,
 )
 from later_core.rpc.convert_inventory import to_node, to_stats
+from later_core.rpc.convert_standing import to_standing
 from later_core.rpc.convert_transfer import to_export_responses
 from later_core.rpc.importing import Importing
 from later_core.rpc.pipeline import answer_in_order
@@ -35,7 +37,9 @@ _BATCHES_IN_FLIGHT = 4
 
 
 class AdminServicer(AdminServiceServicer):
-    """Between the wire, ``service.Inventory``, ``Nodes``, ``Transfer``, ``Tokens`` and ``AuditLog``."""
+    """Between the wire, ``service.Inventory``, ``Nodes``, ``Transfer``, ``Tokens`` and ``AuditLog``;
+    ``standing`` answers how the caller stands.
+    """
 
     def __init__(
         self,
@@ -45,7 +49,9 @@ class AdminServicer(AdminServiceServicer):
         transfer: Transfer,
         tokens: Tokens,
         audit_log: AuditLog,
+        standing: Callable[[], Standing],
     ) -> None:
+        self._standing = standing
         self._transfer = transfer
         self._inventory = inventory
         self._nodes = nodes
@@ -128,3 +134,6 @@ class AdminServicer(AdminServiceServicer):
             entries=[to_audit_entry(entry) for entry in page.entries],
             next_page_token=to_named_token(page.next, "audit"),
         )
+
+    async def WhoAmI(self, request: pb.WhoAmIRequest, context: _Context) -> pb.WhoAmIResponse:
+        return to_standing(self._standing())

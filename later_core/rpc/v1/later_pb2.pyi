@@ -179,6 +179,41 @@ ROLE_OPERATOR: Role.ValueType  # 3
 ROLE_ADMIN: Role.ValueType  # 4
 """Manages tokens."""
 
+class _Means:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MeansEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Means.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    MEANS_UNSPECIFIED: _Means.ValueType  # 0
+    """Not said."""
+    MEANS_NONE: _Means.ValueType  # 1
+    """Not at all: the server asks nobody, and everybody may do everything."""
+    MEANS_TOKEN: _Means.ValueType  # 2
+    """By a token that CreateToken made."""
+    MEANS_ADMIN_TOKEN: _Means.ValueType  # 3
+    """By the secret of the server's setting admin_token."""
+    MEANS_CERTIFICATE: _Means.ValueType  # 4
+    """By a client certificate."""
+    MEANS_JWT: _Means.ValueType  # 5
+    """By a JWT."""
+
+class Means(_Means, metaclass=_MeansEnumTypeWrapper):
+    """How a caller said who it is."""
+
+MEANS_UNSPECIFIED: Means.ValueType  # 0
+"""Not said."""
+MEANS_NONE: Means.ValueType  # 1
+"""Not at all: the server asks nobody, and everybody may do everything."""
+MEANS_TOKEN: Means.ValueType  # 2
+"""By a token that CreateToken made."""
+MEANS_ADMIN_TOKEN: Means.ValueType  # 3
+"""By the secret of the server's setting admin_token."""
+MEANS_CERTIFICATE: Means.ValueType  # 4
+"""By a client certificate."""
+MEANS_JWT: Means.ValueType  # 5
+"""By a JWT."""
+
 class _EventType:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -3303,6 +3338,113 @@ class ListAuditEntriesResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class WhoAmIRequest(message.Message):
+    """Asks who the caller is."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class WhoAmIResponse(message.Message):
+    """The caller, as the server that answers knows it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class LabelsEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PRINCIPAL_FIELD_NUMBER: builtins.int
+    MEANS_FIELD_NUMBER: builtins.int
+    TOKEN_ID_FIELD_NUMBER: builtins.int
+    ROLES_FIELD_NUMBER: builtins.int
+    PERMISSIONS_FIELD_NUMBER: builtins.int
+    TASKS_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: builtins.int
+    CREATE_RATE_FIELD_NUMBER: builtins.int
+    MAX_PENDING_FIELD_NUMBER: builtins.int
+    principal: builtins.str
+    """Its name, which stands on what it creates; empty where nobody is authenticated."""
+    means: Means.ValueType
+    """How it said so."""
+    token_id: builtins.str
+    """The id of its token; empty: it came with none, or with the admin token."""
+    create_rate: builtins.str
+    """The rate of creates that each node holds it to, by its token or by the settings; none: to no rate."""
+    max_pending: builtins.int
+    """How many instances of its name may be PENDING at a time when it creates more, by its token or by the
+    settings; -1: any number.
+    """
+    @builtins.property
+    def roles(self) -> containers.RepeatedScalarFieldContainer[Role.ValueType]:
+        """Its roles, the one with the fewest permissions first."""
+
+    @builtins.property
+    def permissions(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Everything that it may do, sorted: the permissions of its roles and those of tasks. Where nobody is
+        authenticated, all but those of tasks, which it has too.
+        """
+
+    @builtins.property
+    def tasks(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """It is confined to tasks that match any of these patterns (* stands for any text); empty: it is not."""
+
+    @builtins.property
+    def labels(self) -> containers.ScalarMap[builtins.str, builtins.str]:
+        """It is confined to what has all of these labels, whose values are patterns too; empty: it is not."""
+
+    @builtins.property
+    def expire_time(self) -> timestamp_pb2.Timestamp:
+        """From when on its token or JWT is worthless; unset: it does not expire, or is a certificate, whose
+        end a server is not told.
+        """
+
+    def __init__(
+        self,
+        *,
+        principal: builtins.str = ...,
+        means: Means.ValueType = ...,
+        token_id: builtins.str = ...,
+        roles: abc.Iterable[Role.ValueType] | None = ...,
+        permissions: abc.Iterable[builtins.str] | None = ...,
+        tasks: abc.Iterable[builtins.str] | None = ...,
+        labels: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        expire_time: timestamp_pb2.Timestamp | None = ...,
+        create_rate: builtins.str = ...,
+        max_pending: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["create_rate", b"create_rate", "expire_time", b"expire_time", "labels", b"labels", "max_pending", b"max_pending", "means", b"means", "permissions", b"permissions", "principal", b"principal", "roles", b"roles", "tasks", b"tasks", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1115,6 +1115,11 @@ class AdminServiceStub:
                 request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListAuditEntriesRequest.SerializeToString,
                 response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListAuditEntriesResponse.FromString,
                 _registered_method=True)
+        self.WhoAmI = channel.unary_unary(
+                '/later.v1.AdminService/WhoAmI',
+                request_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.WhoAmIRequest.SerializeToString,
+                response_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.WhoAmIResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -1195,6 +1200,14 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WhoAmI(self, request, context):
+        """Tells the caller who it is to the server that answers, and what it may do and take. Whoever is let in
+        may ask, whatever its permissions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1242,6 +1255,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEntries,
                     request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListAuditEntriesRequest.FromString,
                     response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.ListAuditEntriesResponse.SerializeToString,
+            ),
+            'WhoAmI': grpc.unary_unary_rpc_method_handler(
+                    servicer.WhoAmI,
+                    request_deserializer=later__core_dot_rpc_dot_v1_dot_later__pb2.WhoAmIRequest.FromString,
+                    response_serializer=later__core_dot_rpc_dot_v1_dot_later__pb2.WhoAmIResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1488,6 +1506,33 @@ class AdminService:
             '/later.v1.AdminService/ListAuditEntries',
             later__core_dot_rpc_dot_v1_dot_later__pb2.ListAuditEntriesRequest.SerializeToString,
             later__core_dot_rpc_dot_v1_dot_later__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WhoAmI(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/later.v1.AdminService/WhoAmI',
+            later__core_dot_rpc_dot_v1_dot_later__pb2.WhoAmIRequest.SerializeToString,
+            later__core_dot_rpc_dot_v1_dot_later__pb2.WhoAmIResponse.FromString,
             options,
             channel_credentials,
             insecure,

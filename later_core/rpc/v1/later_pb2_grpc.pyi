@@ -457,6 +457,10 @@ class AdminServiceStub:
     """
     ListAuditEntries: grpc.UnaryUnaryMultiCallable[later_pb2.ListAuditEntriesRequest, later_pb2.ListAuditEntriesResponse]
     """Lists entries of the audit log, the newest first, page by page."""
+    WhoAmI: grpc.UnaryUnaryMultiCallable[later_pb2.WhoAmIRequest, later_pb2.WhoAmIResponse]
+    """Tells the caller who it is to the server that answers, and what it may do and take. Whoever is let in
+    may ask, whatever its permissions.
+    """
 
 @typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -498,6 +502,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """
     ListAuditEntries: aio.UnaryUnaryMultiCallable[later_pb2.ListAuditEntriesRequest, later_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """Lists entries of the audit log, the newest first, page by page."""
+    WhoAmI: aio.UnaryUnaryMultiCallable[later_pb2.WhoAmIRequest, later_pb2.WhoAmIResponse]  # type: ignore[assignment]
+    """Tells the caller who it is to the server that answers, and what it may do and take. Whoever is let in
+    may ask, whatever its permissions.
+    """
 
 class AdminServiceServicer(metaclass=abc_1.ABCMeta):
     """What operators ask."""
@@ -590,5 +598,15 @@ class AdminServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[later_pb2.ListAuditEntriesResponse, abc.Awaitable[later_pb2.ListAuditEntriesResponse]]:
         """Lists entries of the audit log, the newest first, page by page."""
+
+    @abc_1.abstractmethod
+    def WhoAmI(
+        self,
+        request: later_pb2.WhoAmIRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[later_pb2.WhoAmIResponse, abc.Awaitable[later_pb2.WhoAmIResponse]]:
+        """Tells the caller who it is to the server that answers, and what it may do and take. Whoever is let in
+        may ask, whatever its permissions.
+        """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...
