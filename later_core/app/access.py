@@ -85,6 +85,8 @@ def _jwts(settings: Settings, clock: Clock) -> Verifier:
             algorithms=settings.jwt_algorithms,
             principal_claim=settings.jwt_principal,
             roles_claim=settings.jwt_claim,
+            tasks_claim=settings.jwt_tasks,
+            labels_claim=settings.jwt_labels,
             bindings=[parse_binding(text) for text in settings.jwt_roles],
         ),
         clock=clock,

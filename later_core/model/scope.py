@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from later_core.model.instance import NO_LABELS
+from later_core.model.limits import LABEL_KEY_MAX_LENGTH, LABEL_VALUE_MAX_LENGTH, LABELS_MAX_COUNT
 
+#: Stands for everything, where nothing at all would be too easily a mistake.
+ALL = "*"
+
+_TASKS_MAX_COUNT = 32
+_TASK_MAX_LENGTH = 128
+_LABEL_KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?")
+#: Control characters, and halves of characters, which JSON can hold and neither the wire nor a database.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _PUNCTUATION = re.compile(r"([^A-Za-z0-9_\x80-\U0010ffff])")
 
 
@@ -57,6 +66,15 @@ class Scope:
             for key, pattern in self.labels.items()
         )
 
+    def narrowed(self, other: Scope) -> Scope | None:
+        """What lies within both; None: no scope says that, where both confine the same thing differently."""
+        if self.tasks and other.tasks and set(self.tasks) != set(other.tasks):
+            return None
+        labels = {**self.labels, **other.labels}
+        if any(labels[key] != pattern for key, pattern in self.labels.items()):
+            return None
+        return Scope(tasks=self.tasks or other.tasks, labels=labels or NO_LABELS)
+
     def __str__(self) -> str:
         parts = [f"tasks {', '.join(self.tasks)}"] if self.tasks else []
         if self.labels:
@@ -66,3 +84,27 @@ class Scope:
 
 
 EVERYTHING = Scope()
+
+
+def checked_scope(tasks: Sequence[str], labels: Mapping[str, str]) -> Scope:
+    """The scope of patterns that others have given, held to the rules of those of a token. The task ``*``
+    confines to none.
+
+    Raises:
+        ValueError: with a sentence for people.
+    """
+    if len(tasks) > _TASKS_MAX_COUNT or len(labels) > LABELS_MAX_COUNT:
+        raise ValueError(
+            f"a scope has {_TASKS_MAX_COUNT} tasks and {LABELS_MAX_COUNT} labels at most"
+        )
+    for pattern in tasks:
+        if not 1 <= len(pattern) <= _TASK_MAX_LENGTH or _CONTROL.search(pattern):
+            raise ValueError(
+                f"{pattern[:64]!r} is no pattern of tasks: 1 to {_TASK_MAX_LENGTH} characters, as http-*"
+            )
+    for key, pattern in labels.items():
+        if len(key) > LABEL_KEY_MAX_LENGTH or not _LABEL_KEY.fullmatch(key):
+            raise ValueError(f"{key[:64]!r} is no key of a label")
+        if len(pattern) > LABEL_VALUE_MAX_LENGTH or _CONTROL.search(pattern):
+            raise ValueError(f"{pattern[:64]!r} is no pattern of a label's value")
+    return Scope(tasks=() if ALL in tasks else tuple(tasks), labels=dict(labels) or NO_LABELS)

@@ -88,6 +88,16 @@ class AccessSettings(BaseModel):
         ("viewer=viewer", "scheduler=scheduler", "operator=operator", "admin=admin"),
         description="What the roles of a JWT mean here: ops=operator,ci-*=scheduler+run-bash.",
     )
+    jwt_tasks: str | None = Field(
+        None,
+        min_length=1,
+        description="The claim of a JWT with the tasks to which it is confined; who has none is refused.",
+    )
+    jwt_labels: str | None = Field(
+        None,
+        min_length=1,
+        description="The claim of a JWT with the labels to which it is confined; who has none is refused.",
+    )
     mtls_roles: Bindings = Field(
         (),
         description="What the subjects of client certificates may do: ci.example.com=scheduler.",

@@ -85,6 +85,72 @@ def test_bindings_add_up():
     assert bind("me", [], bindings) is None
 
 
+def test_a_binding_confines_whom_it_lets_in():
+    (web,) = [parse_binding("ci-*=admin+task:http-*+task:grpc+label:team:web*")]
+    assert web.scope == Scope(tasks=("http-*", "grpc"), labels={"team": "web*"})
+    mine = bind("me", ["ci-7"], [web])
+    assert mine is not None
+    assert mine.scope == web.scope
+    assert not mine.may(Permission.TOKENS_MANAGE)
+
+
+def bound(*texts, scope=EVERYTHING):
+    found = bind("me", ["ci"], [parse_binding(text) for text in texts], scope=scope)
+    return None if found is None else found.scope
+
+
+def test_of_several_scopes_what_lies_within_all_is_left_or_nobody_is_let_in():
+    assert bound("ci=viewer", "c*=admin") is EVERYTHING
+    assert bound("ci=viewer+task:*") is EVERYTHING
+    assert bound("ci=viewer+task:a", "ci=admin") == Scope(tasks=("a",))
+    assert bound("ci=admin", "ci=viewer+task:a") == Scope(tasks=("a",))
+    assert bound("ci=viewer+task:a+task:b", "ci=admin+task:b+task:a") == Scope(tasks=("a", "b"))
+    both = Scope(tasks=("a",), labels={"x": "1", "y": "2"})
+    assert bound("ci=viewer+task:a", "ci=viewer+label:x:1+label:y:2") == both
+    assert bound("ci=viewer+label:x:1", scope=Scope(tasks=("a",), labels={"y": "2"})) == both
+    assert bound("ci=viewer+task:a", "ci=viewer+task:b") is None
+    assert bound("ci=viewer+label:x:1", "ci=viewer+label:x:2") is None
+    assert bound("ci=viewer+task:a", scope=Scope(tasks=("b",))) is None
+
+
+NAMES = st.sampled_from(["a", "b", "ab"])
+SCOPES = st.builds(
+    Scope,
+    tasks=st.lists(st.sampled_from(["a", "b", "a*"]), max_size=2, unique=True).map(tuple),
+    labels=st.dictionaries(NAMES, st.sampled_from(["1", "2", "*"]), max_size=2),
+)
+
+
+@given(SCOPES, SCOPES, NAMES, st.dictionaries(NAMES, st.sampled_from(["1", "2"])))
+def test_what_is_narrowed_covers_what_both_do_and_nothing_else(one, other, task, labels):
+    within = one.narrowed(other)
+    if within is not None:
+        both = one.covers(task, labels) and other.covers(task, labels)
+        assert within.covers(task, labels) is both
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ci=task:a",
+        "ci=viewer+task:",
+        "ci=viewer+label:",
+        "ci=viewer+label:team",
+        "ci=viewer+label::web",
+        "ci=viewer+label:-x:web",
+        "ci=viewer+label:team=web",
+        "ci=viewer+task:a=b",
+        "ci=viewer+label:x:1+label:x:2",
+        "ci=viewer+task:a\nb",
+        "ci=viewer+task:" + "a" * 129,
+        "ci=viewer" + "+task:a" * 33,
+    ],
+)
+def test_a_binding_with_a_scope_that_is_none_is_refused(text):
+    with pytest.raises(ValueError, match=r"task|label"):
+        parse_binding(text)
+
+
 @pytest.mark.parametrize("text", ["", "admin", "=admin", "ci=", "ci=+", "ci=Admin", "ci=a.b"])
 def test_what_is_no_binding_is_refused(text):
     with pytest.raises(ValueError, match=r"name=role|neither a role"):

@@ -11,6 +11,7 @@ from later_core.errors import Misconfigured, Unauthenticated
 from later_core.model.binding import Binding, bind
 from later_core.model.principal import Credential, Means, Principal
 from later_core.ports.clock import Clock
+from later_core.rpc.auth.claims import claim, scope_in, words_in
 from later_core.rpc.auth.key_set import KeySet
 
 #: How far the clocks of issuer and server may differ, in seconds.
@@ -28,6 +29,9 @@ class Expected:
     principal_claim: str
     roles_claim: str
     bindings: Sequence[Binding]
+    #: None: nobody is confined by a claim.
+    tasks_claim: str | None = None
+    labels_claim: str | None = None
 
 
 class Jwts:
@@ -75,30 +79,28 @@ class Jwts:
         return self._principal(claims)
 
     def _principal(self, claims: Mapping[str, Any]) -> Principal:
-        name = _claim(claims, self._expected.principal_claim)
+        name = claim(claims, self._expected.principal_claim)
         if not isinstance(name, str) or not name or len(name) > _NAME_MAX_LENGTH:
             raise _refused(f"no claim {self._expected.principal_claim} that names anybody")
-        roles = _claim(claims, self._expected.roles_claim)
-        # Of OAuth's scope, words with blanks between them; of most others, a list.
-        words = roles.split() if isinstance(roles, str) else roles
-        called = (
-            [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+        roles = words_in(claim(claims, self._expected.roles_claim))
+        try:
+            scope = scope_in(
+                claims, tasks=self._expected.tasks_claim, labels=self._expected.labels_claim
+            )
+        except ValueError as error:
+            raise _refused(f"{name}: {error}") from None
+        principal = bind(
+            name,
+            [role for role in roles if isinstance(role, str)],
+            self._expected.bindings,
+            Credential(means=Means.JWT, expire_time=_expiry(claims)),
+            scope,
         )
-        credential = Credential(means=Means.JWT, expire_time=_expiry(claims))
-        principal = bind(name, called, self._expected.bindings, credential)
         if principal is None:
-            raise _refused(f"{name} has no role here")
+            raise _refused(
+                f"{name} has no role here, or is confined in two ways that do not go together"
+            )
         return principal
-
-
-def _claim(claims: Mapping[str, Any], path: str) -> Any:
-    """A claim by its name; where there is none of the whole name, dots lead into objects."""
-    if path in claims:
-        return claims[path]
-    found: Any = claims
-    for part in path.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
 
 
 def _expiry(claims: Mapping[str, Any]) -> datetime | None:
