@@ -145,6 +145,19 @@ async def test_places_that_were_not_used_are_free_again() -> None:
     await create(pending, rows, count=10)
 
 
+async def test_what_asked_for_too_much_leaves_the_room_to_what_fits_soon() -> None:
+    rows, clock = Rows(), Hand()
+    pending = limits(rows, clock)
+    for _ in range(3):
+        with pytest.raises(PendingLimitReached):
+            await pending.hold(CI, 11)
+    # One count found the room, another that it was not enough; a flood of such makes no more.
+    assert rows.counts == 2
+    clock.seconds += 0.1
+    await create(pending, rows, count=10)
+    assert rows.pending == 10
+
+
 @given(st.integers(1, 5), st.integers(1, 40), st.randoms(use_true_random=False))
 def test_several_nodes_never_let_in_twice_the_limit(
     nodes: int, limit: int, chance: random.Random

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
@@ -11,6 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from later_core.client.client import Client
 from later_core.local.quotas import Quotas
 from later_core.model.instance import NewInstance
+from later_core.model.query import Filter
 from later_core.model.rate import RateLimit
 from later_core.rpc.v1 import later_pb2 as pb
 
@@ -151,3 +152,91 @@ async def test_what_has_ended_is_not_run_again_where_there_is_no_place(serve, re
         await served.instances.CreateInstance(far(1)[0])
         again = served.instances.RetryInstance(pb.RetryInstanceRequest(id=ended.instance.id))
         assert (await refused(again, refusal)).info.reason == "PENDING_LIMIT_REACHED"
+
+
+# -- schedules ----------------------------------------------------------------------------------
+
+DAILY = pb.ScheduleSpec(
+    task="echo",
+    parameters=b'{"message": "x"}',
+    rules=[pb.ScheduleRule(cron=pb.CronRule(expression="@daily"))],
+)
+
+
+def days(count, **fields):
+    """A backfill of so many days of last year."""
+    start = datetime(2025, 3, 1, tzinfo=UTC)
+    request = pb.BackfillScheduleRequest(id="s", **fields)
+    request.start_time.FromDatetime(start)
+    request.end_time.FromDatetime(start + timedelta(days=count))
+    return request
+
+
+async def stored(served):
+    page = await served.store.list(Filter(), after=None, limit=100)
+    return len(page.instances)
+
+
+@pytest.mark.parametrize("place", ["memory", "mongodb"])
+async def test_a_trigger_that_finds_no_place_is_refused_and_stores_nothing(
+    serve, store_in, refusal, place
+):
+    async with store_in(place) as store, serve(store, pending={"*": 2}) as served:
+        await served.schedules.CreateSchedule(pb.CreateScheduleRequest(id="s", spec=DAILY))
+        first = await served.instances.CreateInstance(far(1)[0])
+
+        def trigger(request_id):
+            request = pb.TriggerScheduleRequest(id="s", request_id=request_id)
+            return served.schedules.TriggerSchedule(request)
+
+        await trigger("a")
+        told = await refused(trigger("b"), refusal)
+        assert (told.code, told.info.reason) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "PENDING_LIMIT_REACHED",
+        )
+        assert told.retry_info.retry_delay.seconds == 1
+        assert told.quota_failure.violations
+        assert await stored(served) == 2
+        # The client waits as it was told, and goes on once there is room.
+        async with Client(served.server.address) as client:
+            await client.abort(first.instance.id)
+            assert (await client.trigger_schedule("s", "b")).id == "s@manual-b"
+
+
+@pytest.mark.parametrize("place", ["memory", "mongodb"])
+async def test_a_backfill_has_room_for_all_of_a_call_or_stores_nothing(
+    serve, store_in, refusal, place
+):
+    async with store_in(place) as store, serve(store, pending={"*": 3}) as served:
+        await served.schedules.CreateSchedule(pb.CreateScheduleRequest(id="s", spec=DAILY))
+        backfill = served.schedules.BackfillSchedule
+        told = await refused(backfill(days(5)), refusal)
+        assert told.info.reason == "PENDING_LIMIT_REACHED"
+        assert await stored(served) == 0
+        # What fits is let in: as the client waits, beyond the tenth of a second for which a refusal holds.
+        start = days(1).start_time.ToDatetime(tzinfo=UTC)
+        async with Client(served.server.address) as client:
+            done = await client.backfill_schedule("s", start, start + timedelta(days=3))
+        assert (done.created, done.existing) == (3, 0)
+        told = await refused(backfill(days(5, limit=1)), refusal)
+        assert told.info.reason == "PENDING_LIMIT_REACHED"
+        assert await stored(served) == 3
+
+
+async def test_a_token_that_bounds_nothing_triggers_and_backfills_beyond_the_settings(
+    serve, admin_secret
+):
+    async with serve(guarded=True, pending={"*": 1}) as served:
+        made = await served.admin.CreateToken(
+            pb.CreateTokenRequest(name="free", roles=[pb.ROLE_SCHEDULER], max_pending=-1),
+            metadata=bearer(admin_secret),
+        )
+        free = bearer(made.secret)
+        await served.schedules.CreateSchedule(
+            pb.CreateScheduleRequest(id="s", spec=DAILY), metadata=free
+        )
+        for _ in range(2):
+            await served.schedules.TriggerSchedule(pb.TriggerScheduleRequest(id="s"), metadata=free)
+        answer = await served.schedules.BackfillSchedule(days(3), metadata=free)
+        assert answer.created == 3
