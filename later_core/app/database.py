@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -52,8 +52,11 @@ async def store_for(
         yield mongo(embedded.uri)
 
 
-async def rekey(settings: Settings, catalog: Catalog) -> Rekeyed:
-    """Encrypt all that is stored with the newest key, while nodes serve or not.
+async def rekey(
+    settings: Settings, catalog: Catalog, *, tell: Callable[[int, int], None] | None = None
+) -> Rekeyed:
+    """Encrypt all that is stored with the newest key, while nodes serve or not. ``tell`` is told how many
+    records have been examined, and how many there are.
 
     Raises:
         Misconfigured: there are no keys, or a plugin brings the store.
@@ -69,4 +72,4 @@ async def rekey(settings: Settings, catalog: Catalog) -> Rekeyed:
         if not isinstance(store, MongoStore):
             raise SettingInvalid("encryption_keys", "only what is in MongoDB is encrypted")
         async with store:
-            return await store.rekey()
+            return await store.rekey(tell)

@@ -17,7 +17,7 @@ from rich.progress import (
 
 
 class Bar:
-    """Counts instances on stderr, so that stdout may be a file."""
+    """Counts what is done on stderr, so that stdout may be a file."""
 
     def __init__(self, what: str) -> None:
         self._progress = Progress(

@@ -10,6 +10,7 @@ import click
 
 from later_core.cli.examples import Command
 from later_core.cli.installation import config_option, prepare, set_option
+from later_core.cli.progress import Bar
 from later_core.cli.session import run
 from later_core.settings import assignments
 from later_core.telemetry.logs import configure_logging
@@ -32,7 +33,13 @@ def rekey(assigned: Sequence[str], config: Path | None) -> None:
 
     catalog, settings = prepare(assignments(assigned), config)
     configure_logging(verbose=0, format="auto", stream=sys.stderr)
-    done = run(rekey_all(settings, catalog))
+    with Bar("encrypting") as bar:
+
+        def tell(examined: int, total: int) -> None:
+            bar.expect(total)
+            bar.reach(examined)
+
+        done = run(rekey_all(settings, catalog, tell=tell))
     click.echo(f"encrypted anew: {done.written:,}; left as they were: {done.left:,}")
     if done.left:
         raise click.exceptions.Exit(1)

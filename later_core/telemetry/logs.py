@@ -55,7 +55,7 @@ def configure_logging(*, verbose: int, format: str, stream: TextIO) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 # Plain tracebacks: the rich ones show local variables, and parameters with them.
                 structlog.processors.format_exc_info,
-                *(_text(colors=is_terminal) if as_text else _json()),
+                *(_text(colors=is_terminal and _may_be_coloured(stream)) if as_text else _json()),
             ],
         )
     )
@@ -65,6 +65,15 @@ def configure_logging(*, verbose: int, format: str, stream: TextIO) -> None:
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+
+
+def _may_be_coloured(stream: TextIO) -> bool:
+    """As the answers of the commands: where the terminal has colours, and NO_COLOR is not set."""
+    # Not for servers under a supervisor, which write JSON.
+    from rich.console import Console
+
+    console = Console(file=stream)
+    return console.color_system is not None and not console.no_color
 
 
 def _lessen_what_clients_do(record: logging.LogRecord) -> bool:

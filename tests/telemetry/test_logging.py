@@ -48,6 +48,25 @@ def test_away_from_a_terminal_each_line_is_json_with_a_utc_time() -> None:
     assert datetime.fromisoformat(line["timestamp"]).utcoffset() == timedelta(0)
 
 
+@pytest.mark.parametrize(
+    ("variables", "is_coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+    ids=str,
+)
+def test_a_terminal_has_colours_unless_it_cannot_or_nobody_wants_them(
+    variables: dict[str, str], is_coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"TERM": "xterm-256color"} | variables).items():
+        monkeypatch.setenv(name, value)
+    stream = Terminal()
+    configure_logging(verbose=1, format="auto", stream=stream)
+    structlog.get_logger("later_core.app").info("server ready")
+    assert "server ready" in stream.getvalue()
+    assert ("\x1b[" in stream.getvalue()) is is_coloured
+
+
 @pytest.mark.parametrize(("verbose", "count"), [(-1, 1), (0, 1), (1, 2), (2, 3), (9, 3)], ids=str)
 def test_the_verbosity_decides_what_is_said(verbose: int, count: int) -> None:
     stream = io.StringIO()

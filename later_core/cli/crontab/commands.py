@@ -29,6 +29,7 @@ from later_core.cli.examples import Group
 from later_core.cli.failure import FAILED, say_error
 from later_core.cli.group import Top
 from later_core.cli.options import duration_option, labels_option, server_options
+from later_core.cli.progress import Bar
 from later_core.cli.session import converse
 from later_core.client.client import Client
 from later_core.errors import InvalidRequest
@@ -137,11 +138,7 @@ def import_(
     _say_notes(crontab)
     outcomes = read_only(crontab, wishes)
     if not dry_run:
-
-        async def talk(client: Client) -> Sequence[Outcome]:
-            return [outcome async for outcome in create_all(client, outcomes)]
-
-        outcomes = converse(top, talk)
+        outcomes = _create(top, outcomes)
     show_outcomes(outcomes, SystemClock().now(), as_json=as_json)
     refused = sum(outcome.result is Result.REFUSED for outcome in outcomes)
     if refused:
@@ -182,6 +179,20 @@ def export(
     written = write(converse(top, talk), Form.SYSTEM if system else Form.USER, owner=owner)
     click.echo(written.text, nl=False)
     _say_left_out(written)
+
+
+def _create(top: Top, lines: Sequence[Outcome]) -> Sequence[Outcome]:
+    outcomes: list[Outcome] = []
+
+    async def talk(client: Client) -> None:
+        async for outcome in create_all(client, lines):
+            outcomes.append(outcome)
+            bar.reach(len(outcomes))
+
+    with Bar("importing") as bar:
+        bar.expect(len(lines))
+        converse(top, talk)
+    return outcomes
 
 
 def _read(

@@ -7,7 +7,7 @@ it still stands as it was read; what changed meanwhile is met by the next round.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,17 +43,35 @@ class Rekeyed:
     left: int
 
 
-async def rekey(connection: Connection) -> Rekeyed:
-    """Encrypt all that is stored in clear or with an older key. Repeating it changes nothing.
+class _Progress:
+    """Tells how many records have been examined, and how many there were when it began."""
+
+    def __init__(self, tell: Callable[[int, int], None] | None, total: int) -> None:
+        self._tell = tell
+        self._total = total
+        self._examined = 0
+
+    def add(self, examined: int) -> None:
+        self._examined += examined
+        if self._tell:
+            self._tell(self._examined, max(self._total, self._examined))
+
+
+async def rekey(connection: Connection, tell: Callable[[int, int], None] | None = None) -> Rekeyed:
+    """Encrypt all that is stored in clear or with an older key. Repeating it changes nothing. ``tell`` is
+    told how many records have been examined, and how many there were.
 
     Raises:
         StoreUnavailable: a part of it may be done.
 
     """
     written = left = 0
+    progress = _Progress(tell, await _total(connection) if tell else 0)
     for collection, places in _PLACES.items():
-        for _ in range(_ROUNDS):
-            done, missed, unread = await _round(connection, collection, places)
+        for number in range(_ROUNDS):
+            done, missed, unread = await _round(
+                connection, collection, places, progress if number == 0 else None
+            )
             written += done
             if not missed:
                 break
@@ -61,8 +79,16 @@ async def rekey(connection: Connection) -> Rekeyed:
     return Rekeyed(written=written, left=left)
 
 
+async def _total(connection: Connection) -> int:
+    with connection.call():
+        return sum([await connection.database[name].estimated_document_count() for name in _PLACES])
+
+
 async def _round(
-    connection: Connection, collection: str, places: Mapping[str, str]
+    connection: Connection,
+    collection: str,
+    places: Mapping[str, str],
+    progress: _Progress | None,
 ) -> tuple[int, int, int]:
     """All records once: how many were written, changed meanwhile, and cannot be read."""
     written = missed = unread = 0
@@ -98,6 +124,8 @@ async def _round(
                 result = await connection.database[collection].bulk_write(updates, ordered=False)
             written += result.matched_count
             missed += len(updates) - result.matched_count
+        if progress:
+            progress.add(len(batch.documents))
         if len(batch.documents) < _BATCH and not batch.cursor:
             return written, missed, unread
         query = {"_id": {"$gt": batch.documents[-1]["_id"]}}

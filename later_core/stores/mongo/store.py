@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
@@ -282,9 +282,9 @@ class MongoStore(MongoSchedules, MongoAccess, Store):
 
     # -- encryption --------------------------------------------------------------------------
 
-    async def rekey(self) -> rekeying.Rekeyed:
+    async def rekey(self, tell: Callable[[int, int], None] | None = None) -> rekeying.Rekeyed:
         """As ``rekeying.rekey`` promises it; needs keys."""
-        return await rekeying.rekey(self._connection)
+        return await rekeying.rekey(self._connection, tell)
 
     @property
     def _connection(self) -> Connection:

@@ -225,8 +225,12 @@ async def test_rekeying_leaves_only_the_newest_key_and_tells_nobody(make: Any, r
         schedules = await store.list_schedules(ScheduleFilter(), after=None, limit=10)
     async with make(NEW, OLD) as store:
         position = await position_now(store)
-        done = await store.rekey()
+        told: list[tuple[int, int]] = []
+        done = await store.rekey(lambda examined, total: told.append((examined, total)))
         assert (done.written, done.left) == (453, 0)
+        assert told[-1] == (453, 453)
+        assert len(told) > 2
+        assert told == sorted(told)
         assert (await store.rekey()).written == 0
         await put_mark(store)
         events = await story_since(store, position)
