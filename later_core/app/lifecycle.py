@@ -35,16 +35,24 @@ async def run_loops(
 
 
 async def patiently(
-    name: str, step: Callable[[], Awaitable[None]], clock: Clock, stop: asyncio.Event
+    name: str,
+    step: Callable[[], Awaitable[None]],
+    clock: Clock,
+    stop: asyncio.Event,
+    *,
+    remedy: str = "",
 ) -> bool:
-    """Try a step of the start until the database answers; False when stopped before."""
+    """Try a step of the start until the database answers; False when stopped before. ``remedy`` is what
+    a person may do about it.
+    """
     failures = 0
+    advice = {"remedy": remedy} if remedy else {}
     while True:
         try:
             await step()
         except StoreUnavailable as error:
             failures += 1
-            _log.warning("waiting for the database", step=name, detail=error.detail)
+            _log.warning("waiting for the database", step=name, detail=error.detail, **advice)
             if await clock.wait(stop, backoff(failures)):
                 return False
         else:

@@ -48,9 +48,13 @@ async def serve(
     Raises:
         Misconfigured: a person must act.
     """
+    from later_core.rpc.listening import check_free
     from later_core.rpc.server import RpcServer
 
     check_exposure(settings)
+    if not shares_port:
+        # Before a MongoDB is started, which would only have to be stopped again.
+        check_free(settings.listen)
     stop = stop or asyncio.Event()
     clock = SystemClock()
     on_event = catalog.on_event if catalog.has_event_plugins else None
@@ -64,7 +68,7 @@ async def serve(
         store_for(settings, catalog, clock, observer) as store,
     ):
         try:
-            if not await patiently("open", store.open, clock, stop):
+            if not await patiently("open", store.open, clock, stop, remedy=_remedy(settings)):
                 return
             async with node(
                 store,
@@ -102,6 +106,16 @@ async def serve(
         finally:
             await store.close()
     _log.info("stopped")
+
+
+def _remedy(settings: Settings) -> str:
+    """What to do where the MongoDB of the settings does not answer; the embedded one sees to itself."""
+    if settings.mongodb_uri is None:
+        return ""
+    return (
+        "start MongoDB, or correct LATER_MONGODB_URI; later doctor --mongodb-uri URI looks at it;"
+        " without LATER_MONGODB_URI the server starts a MongoDB of its own (later-core[embedded])"
+    )
 
 
 def _transport(settings: Settings, *, shares_port: bool) -> Transport:

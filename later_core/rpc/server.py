@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import grpc
 import structlog
@@ -22,6 +21,7 @@ from later_core.ports.observer import Observer
 from later_core.rpc.auth.guard import Access
 from later_core.rpc.certificates import Certificates
 from later_core.rpc.interceptor import Interceptor
+from later_core.rpc.listening import check_free
 from later_core.rpc.reflection import SERVICE_NAMES as REFLECTION_NAMES
 from later_core.rpc.reflection import add_reflection
 from later_core.rpc.servicers.admin import AdminServicer
@@ -164,8 +164,8 @@ class RpcServer:
     def _bind(self) -> str:
         tls = self._transport.tls
         credentials = Certificates(tls).credentials() if tls else None
-        if not self._transport.shares_port and not _is_free(self._listen):
-            raise ListenFailed(self._listen)
+        if not self._transport.shares_port:
+            check_free(self._listen)
         try:
             if credentials:
                 port = self._server.add_secure_port(self._listen, credentials)
@@ -187,27 +187,3 @@ class RpcServer:
     async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
         for name in ("", *SERVICE_NAMES, *REFLECTION_NAMES):
             await self._health.set(name, status)
-
-
-def _is_free(listen: str) -> bool:
-    """Whether one of the addresses behind ``listen`` can be bound: gRPC, where it cannot, prints
-    lines of its own to stderr.
-    """
-    if listen.startswith("unix"):
-        return True
-    host, _, port = listen.rpartition(":")
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-    except (OSError, ValueError):
-        return False
-    return any(_can_bind(family, address) for family, *_, address in found)
-
-
-def _can_bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> bool:
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError:
-        return False
-    return True

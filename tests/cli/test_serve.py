@@ -1,5 +1,6 @@
 """The server as a process: how it starts, what it says, how it ends."""
 
+import json
 import os
 import signal
 import socket
@@ -68,6 +69,16 @@ def test_a_taken_port_is_told_in_one_line(mongodb_uri: str, database: str):
     assert line.startswith(f"later: error: cannot listen on 127.0.0.1:{port}: ")
 
 
+def test_a_taken_port_is_told_before_a_database_is_started(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = _run("serve", f"--data-dir={tmp_path}/data", f"--listen=127.0.0.1:{port}")
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}: " in done.stderr
+    assert "mongod" not in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_signal_while_it_waits_for_the_database_ends_it_at_once(tmp_path: Path):
     uri = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=500"
     words = ["serve", f"--mongodb-uri={uri}", "--listen=127.0.0.1:0"]
@@ -78,8 +89,11 @@ def test_a_signal_while_it_waits_for_the_database_ends_it_at_once(tmp_path: Path
     ) as process:
         assert process.stderr is not None
         # The warning says that it has begun to wait.
-        while "waiting for the database" not in process.stderr.readline():
+        while "waiting for the database" not in (line := process.stderr.readline()):
             assert process.poll() is None
+        remedy = json.loads(line)["remedy"]
+        assert "correct LATER_MONGODB_URI" in remedy
+        assert "later doctor" in remedy
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
 
