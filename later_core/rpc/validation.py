@@ -28,6 +28,7 @@ _DELIVERIES = frozenset(pb.Delivery.values())
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+=-]*")
 _FIRST_SECOND = to_millis(EARLIEST) // 1000
 _END_SECOND = to_millis(LATEST) // 1000
+_NANOS = 1_000_000_000
 _LONGEST_SECONDS = int(DURATION_MAX.total_seconds())
 
 
@@ -77,10 +78,10 @@ def _is_plainly_right(request: pb.CreateInstanceRequest) -> bool:
     match request.WhichOneof("due"):
         case "execution_time":
             due = request.execution_time
-            is_right = _FIRST_SECOND <= due.seconds < _END_SECOND and due.nanos >= 0
+            is_right = _FIRST_SECOND <= due.seconds < _END_SECOND and 0 <= due.nanos < _NANOS
         case "delay":
             delay = request.delay
-            is_right = 0 <= delay.seconds < _LONGEST_SECONDS and delay.nanos >= 0
+            is_right = 0 <= delay.seconds < _LONGEST_SECONDS and 0 <= delay.nanos < _NANOS
         case _:
             is_right = True
     return (

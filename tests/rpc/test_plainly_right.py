@@ -63,6 +63,8 @@ def test_the_usual_create_is_plainly_right():
         {"task": "echo", "priority": -1},
         {"task": "echo", "delay": {"seconds": -1}},
         {"task": "echo", "execution_time": {"seconds": LIMIT}},
+        {"task": "echo", "execution_time": {"seconds": LIMIT - 1, "nanos": 10**9}},
+        {"task": "echo", "delay": {"seconds": LONGEST - 1, "nanos": 10**9}},
     ],
 )
 def test_what_is_wrong_is_never_plainly_right(wrong):
