@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING as _TYPES
 
+from later_core.model.breaker import Breaker
 from later_core.model.event import Event, EventType
 from later_core.model.instance import Instance, InstanceError
 from later_core.model.rate import RateLimit
@@ -15,6 +16,7 @@ if _TYPES:
     from later_core.plugin.hookspecs import hookimpl
 
 __all__ = [
+    "Breaker",
     "Context",
     "Event",
     "EventType",

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
 from later_core.app.access import AccessParts
 from later_core.app.figures import show_figures
+from later_core.app.hearing import EventWatcher, shared_out
 from later_core.app.identity import describe, new_node_id
 from later_core.app.lifecycle import dispatch, patiently, run_loops
 from later_core.app.load import join, overload_of, quotas_of
@@ -26,11 +27,13 @@ from later_core.engine.feeder import Feeder
 from later_core.engine.finisher import Finisher
 from later_core.engine.follower import Follower
 from later_core.engine.keeper import Keeper
+from later_core.engine.means import Means
 from later_core.engine.news import News
 from later_core.engine.permits import PermitBook
+from later_core.engine.places import PlaceRules, Places
 from later_core.engine.planner import Planner
 from later_core.engine.recorder import Recorder
-from later_core.engine.runner import Runner
+from later_core.engine.runner import Bounds, Runner
 from later_core.engine.slots import Slots
 from later_core.engine.surroundings import Surroundings
 from later_core.engine.telling import Telling
@@ -48,11 +51,10 @@ from later_core.local.lobby import Lobby
 from later_core.local.membership import Membership
 from later_core.local.runs import Runs
 from later_core.local.window import Window
-from later_core.model.event import Event
 from later_core.ports.clock import Clock
 from later_core.ports.observer import Observer
 from later_core.ports.store import Store
-from later_core.ports.tasks import Tasks, WithRates
+from later_core.ports.tasks import Tasks, WithLimits
 from later_core.service.instances import Instances
 from later_core.service.inventory import Inventory
 from later_core.service.nodes import Nodes
@@ -65,12 +67,6 @@ if TYPE_CHECKING:
     from later_core.settings import Settings
 
 _log = structlog.get_logger(__name__)
-
-
-class EventWatcher(Protocol):
-    """Sees every event, and whether it is this node's among all that see it."""
-
-    def __call__(self, event: Event, *, is_mine: bool) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +106,7 @@ async def node(
     ``new_id`` makes the ids under which the node lives. ``watch_loop``: let a thread notice
     whatever blocks the event loop; of no use where time is faked. ``observer`` is told what happens.
     """
-    tasks = WithRates(tasks, settings.rate_limits)
+    tasks = WithLimits(tasks, settings)
     started_at, database_clock = clock.now(), DatabaseClock(clock)
     window, lobby, hub, health, doorbell = Window(), Lobby(), Hub(), Health(), Doorbell()
     lateness, lags = LatenessRecord(), feed_lags(clock, database_clock)
@@ -142,8 +138,15 @@ async def node(
         on_scheduled_end=doorbell.ring,
     )
     admission = Admission(
-        slots=Slots(store=store, lease=lease, clock=clock),
-        permits=PermitBook(store=store, rates=tasks.rates),
+        means=Means(
+            slots=Slots(store=store, lease=lease, clock=clock),
+            permits=PermitBook(store=store, rates=tasks.rates),
+            places=Places(
+                PlaceRules(limits=tasks.concurrency_limits, breakers=tasks.breakers), clock=clock
+            ),
+            clock=clock,
+            database_clock=database_clock,
+        ),
         lobby=lobby,
         runs=runs,
         lease=lease,
@@ -160,7 +163,7 @@ async def node(
         admission=admission,
         clock=clock,
         database_clock=database_clock,
-        threads=settings.threads,
+        bounds=Bounds(threads=settings.threads, time_limits=tasks.time_limits),
         telling=Telling(lateness=lateness, observer=observer),
     )
     dispatcher = Dispatcher(
@@ -224,7 +227,7 @@ async def node(
         hub=hub,
         clock=clock,
         database_clock=database_clock,
-        on_event=_sharing(on_event, membership) if on_event else None,
+        on_event=shared_out(on_event, membership) if on_event else None,
         lag=lags["watches"],
     )
     watchdog = Watchdog(clock=clock, name_of=runner.name_of) if watch_loop else None
@@ -336,14 +339,3 @@ async def node(
                 await drainer.drain(timedelta())
     finally:
         await keeper.leave()
-
-
-def _sharing(on_event: EventWatcher, membership: Membership) -> Callable[[Event], None]:
-    """Events are shared out as schedules are: each has one node, whatever is installed where."""
-
-    def tell(event: Event) -> None:
-        instance = event.instance
-        is_mine = instance is None or membership.plans(instance.task, instance.id)
-        on_event(event, is_mine=is_mine)
-
-    return tell

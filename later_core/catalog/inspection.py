@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from typing import Any
 
+from later_core.model.breaker import Breaker
 from later_core.model.limits import (
     SCHEMA_MAX_DEPTH,
     SCHEMA_MAX_LENGTH,
@@ -17,11 +20,14 @@ from later_core.model.limits import (
 )
 from later_core.model.permission import TASK_PERMISSION
 from later_core.model.rate import RateLimit
+from later_core.model.task_limits import check_concurrency_limit, check_time_limit
 from later_core.plugin.setting import PluginSetting
 from later_core.plugin.task import Task
 
 _TASK_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _SETTING_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+#: Python itself and a few libraries need this much.
+_MEMORY_MIN = 64 * 1024 * 1024
 _CALLBACKS = ("run", "on_success", "on_fail", "on_abort")
 
 
@@ -96,9 +102,52 @@ def _check_task(task: Any) -> None:
             raise Unfit(f"{callback} of task {name!r} is a generator; it must not yield")
     _check_permission(name, task.permission)
     _check_schema(name, task.parameters_schema)
+    _check_limits(name, task)
+    _check_process(name, task)
     rate: object = task.rate_limit
     if rate is not None and not isinstance(rate, RateLimit):
         raise Unfit(f"the rate_limit of task {name!r} is not a later_core.RateLimit")
+
+
+def _check_limits(name: str, task: Task) -> None:
+    """Each limit of the right type and within its bounds, whatever the author's type checker said."""
+    breaker: object = task.breaker
+    if breaker is not None and not isinstance(breaker, Breaker):
+        raise Unfit(f"the breaker of task {name!r} is not a later_core.Breaker")
+    time: object = task.time_limit
+    concurrency: object = task.concurrency_limit
+    if time is not None and not isinstance(time, timedelta):
+        raise Unfit(f"the time_limit of task {name!r} is not a timedelta")
+    if concurrency is not None and type(concurrency) is not int:
+        raise Unfit(f"the concurrency_limit of task {name!r} is not an int")
+    try:
+        if time is not None:
+            check_time_limit(time)
+        if concurrency is not None:
+            check_concurrency_limit(concurrency)
+    except ValueError as error:
+        raise Unfit(f"task {name!r}: {error}") from None
+
+
+def _check_process(name: str, task: Task) -> None:
+    """Whether ``run`` can be called where it is to be called."""
+    memory: object = task.memory_limit
+    if memory is not None and (type(memory) is not int or memory < _MEMORY_MIN):
+        raise Unfit(
+            f"the memory_limit of task {name!r} is not a number of bytes of at least {_MEMORY_MIN:,}"
+        )
+    if task.run_in == "server":
+        return
+    if task.run_in != "process":
+        raise Unfit(f"run_in of task {name!r} is neither server nor process")
+    if inspect.iscoroutinefunction(task.run):
+        raise Unfit(f"task {name!r} runs in a process, where run must be a plain function")
+    try:
+        pickle.dumps(task)
+    except Exception as error:  # noqa: BLE001 - whatever an author's __reduce__ raises
+        raise Unfit(
+            f"task {name!r} runs in a process and cannot be pickled: {type(error).__name__}: {error}"
+        ) from None
 
 
 def _check_permission(name: str, permission: Any) -> None:

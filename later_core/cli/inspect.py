@@ -19,7 +19,7 @@ from later_core.cli.times import iso, relative, spell_late
 from later_core.client.records import plugins_record, stats_record
 from later_core.model.stats import Stats
 from later_core.ports.clock import SystemClock
-from later_core.ports.tasks import WithRates
+from later_core.ports.tasks import WithLimits
 from later_core.settings import assignments
 
 
@@ -39,7 +39,7 @@ def plugins(assigned: Sequence[str], config: Path | None, *, as_json: bool) -> N
     catalog.collect(settings.plugins)
     # Last, so that a plugin whose commands cannot be added is listed too.
     catalog.extend_cli(click.Group())
-    tasks = WithRates(catalog, settings.rate_limits)
+    tasks = WithLimits(catalog, settings)
     installed = [each for name in tasks.names() if (each := tasks.get(name)) is not None]
     if as_json:
         print_json(plugins_record(installed, catalog.rejected))

@@ -1,24 +1,23 @@
-"""Loop: take what gated instances need, a slot, a permit or both, and pass them on to be claimed."""
+"""Loop: take what gated instances need, a slot, a permit, a place, and pass them on to be claimed."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 import structlog
 
-from later_core.engine.permits import PermitBook
-from later_core.engine.slots import Slots
+from later_core.engine.means import Admitted, Means
 from later_core.engine.supervisor import backoff
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.lease import Lease
-from later_core.local.lobby import Line, Lobby, line_of
-from later_core.local.runs import Runs
+from later_core.local.lobby import Line, Lobby, rank
+from later_core.local.runs import Place, Runs
 from later_core.model.concurrency import Concurrency, Gated, Slot
 from later_core.model.limits import CONCURRENCY_MAX
 from later_core.model.rate import Permit
@@ -34,19 +33,6 @@ POLL = 0.5
 _LONGEST_SLEEP = 1.0
 #: The shortest pause between two looks at a line, in seconds.
 _SHORTEST_SLEEP = 0.01
-#: The shortest pause of a task that has no permit left, in seconds.
-_DRY = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """An instance that may be claimed, with what it needed. With neither it is too late: MISSED."""
-
-    gated: Gated
-    #: Since when it may begin, in milliseconds since the Unix epoch by the database's clock.
-    since_ms: float
-    slot: Slot | None = None
-    permit: Permit | None = None
 
 
 class Admission:
@@ -59,8 +45,7 @@ class Admission:
     def __init__(
         self,
         *,
-        slots: Slots,
-        permits: PermitBook,
+        means: Means,
         lobby: Lobby,
         runs: Runs,
         lease: Lease,
@@ -69,8 +54,10 @@ class Admission:
         wake: Callable[[], None],
         look_again: Callable[[], None],
     ) -> None:
-        self._slots = slots
-        self._permits = permits
+        self.means = means
+        self._slots = means.slots
+        self._places = means.places
+        self._places.on_change = self._note_tasks
         self._lobby = lobby
         self._runs = runs
         self._lease = lease
@@ -80,12 +67,19 @@ class Admission:
         self._wake = wake
         self._look_again = look_again
         self._admitted: deque[Admitted] = deque()
-        #: Until when no slot is asked for in a line, and no permit for a task, by the monotonic clock.
+        #: Until when no slot is asked for in a line, by the monotonic clock.
         self._full_until: dict[Line, float] = {}
-        self._dry_until: dict[str, float] = {}
         self._changed = asyncio.Event()
         self._failures = 0
         self._stopping = False
+        #: The tasks whose instances a claim leaves alone: those that need a permit or a place.
+        self.limited_tasks: frozenset[str] = frozenset()
+        self._note_tasks()
+
+    def _note_tasks(self) -> None:
+        self.limited_tasks = self.means.limited_tasks()
+        self._lobby.set_apart(self._places.tasks)
+        self._changed.set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -96,11 +90,6 @@ class Admission:
             await self._slots.write()
         except StoreUnavailable as error:
             _log.warning("slots not given back", detail=error.detail)
-
-    @property
-    def limited_tasks(self) -> frozenset[str]:
-        """The tasks that have a rate limit."""
-        return self._permits.tasks
 
     def offer(self, waiting: Iterable[Gated]) -> None:
         """Let these wait. What finds no room is found again by a pull."""
@@ -114,23 +103,17 @@ class Admission:
         self._runs.keep_room(-len(taken))
         return taken
 
-    def give_back(self, slot: Slot | None, permit: Permit | None) -> None:
+    def give_back(self, slot: Slot | None, permit: Permit | None, place: Place | None) -> None:
         """Their run is over, or never was. Never waits."""
-        if permit is not None:
-            self._permits.use(permit)
-        if slot is not None:
-            self._slots.give_back(slot)
+        self.means.give_back(slot, permit, place)
+        if slot is not None or place is not None:
             self._changed.set()
-
-    def begin(self, permit: Permit) -> None:
-        """The code that it permits begins, perhaps in a thread."""
-        self._permits.use(permit)
 
     def stop(self) -> None:
         """Admit nothing more; what the dispatcher has not taken over stays PENDING."""
         self._stopping = True
         for admitted in self.pop(len(self._admitted)):
-            self.give_back(admitted.slot, admitted.permit)
+            self.give_back(admitted.slot, admitted.permit, admitted.place)
 
     async def run(self) -> None:
         """Admit for ever."""
@@ -138,7 +121,7 @@ class Admission:
             self._changed.clear()
             try:
                 for key in await self._slots.write():
-                    self._full_until.pop(("key", key), None)
+                    self._open(key)
                 await self._slots.sweep()
                 await self._admit()
                 self._failures = 0
@@ -150,6 +133,12 @@ class Admission:
                 if self._lobby.is_short():
                     self._look_again()
                 await self._clock.wait(self._changed, self._pause())
+
+    def _open(self, key: str) -> None:
+        """A slot of the key is free: whoever waits for one may ask."""
+        self._full_until.pop(("key", key), None)
+        for task in self._places.tasks:
+            self._full_until.pop(("key", key, task), None)
 
     def _pause(self) -> float:
         """Seconds until somebody must be looked at again: a line, a start deadline, a lost slot."""
@@ -173,18 +162,8 @@ class Admission:
         """When whoever stands first in the line may have a turn."""
         opens_at = self._full_until.get(line, float("-inf"))
         for first in self._lobby.first(line, 1):
-            opens_at = max(opens_at, self._may_ask_at(first))
+            opens_at = max(opens_at, self.means.may_ask_at(first))
         return opens_at
-
-    def _may_ask_at(self, gated: Gated) -> float:
-        """When a permit may be asked for it, if it needs one, by the monotonic clock.
-
-        Not before it is due: permits that wait for their instances would all be used at once.
-        """
-        if gated.task not in self.limited_tasks:
-            return float("-inf")
-        left = (gated.due_ms - self._database_clock.now_ms()) / 1000.0
-        return max(self._clock.monotonic() + left, self._dry_until.get(gated.task, float("-inf")))
 
     async def _admit(self) -> None:
         if self._stopping or not self._lease.is_held:
@@ -196,7 +175,9 @@ class Admission:
         self._runs.keep_room(len(waiting))
         admitted: Sequence[Admitted] = ()
         try:
-            admitted = await self._with_permits(await self._with_slots(waiting))
+            admitted = self.means.with_places(
+                await self.means.with_permits(await self._with_slots(waiting))
+            )
         finally:
             self._runs.keep_room(len(admitted) - len(waiting))
         self._hand_over(admitted)
@@ -205,7 +186,7 @@ class Admission:
         """To the dispatcher; or back where it came from, when that has stopped meanwhile."""
         if self._stopping:
             for one in admitted:
-                self.give_back(one.slot, one.permit)
+                self.give_back(one.slot, one.permit, one.place)
             self._runs.keep_room(-len(admitted))
             return
         for one in admitted:
@@ -231,7 +212,8 @@ class Admission:
         moment = self._clock.monotonic()
         chosen: list[tuple[Gated, Concurrency | None]] = []
         most = min(_BATCH, self._runs.room)
-        for line in self._lobby.lines:
+        room: dict[str, int] = {}
+        for line in self._in_turn():
             if len(chosen) >= most:
                 break
             if self._opens_at(line) > moment:
@@ -244,10 +226,23 @@ class Admission:
                     if count >= limit:
                         break
                     asked = replace(asked, limit=limit)
-                if self._may_ask_at(gated) > moment:
+                if self.means.may_ask_at(gated) > moment or not self.means.has_room(
+                    gated.task, room
+                ):
                     break
                 chosen.append((gated, asked))
         return chosen
+
+    def _in_turn(self) -> Iterable[Line]:
+        """The lines; where tasks wait for places, in order of who stands first, since lines share those."""
+        if not self._places.tasks:
+            return self._lobby.lines
+        ranked = [
+            (rank(first), line)
+            for line in self._lobby.lines
+            for first in self._lobby.first(line, 1)
+        ]
+        return [line for _, line in sorted(ranked)]
 
     async def _with_slots(
         self, waiting: Sequence[tuple[Gated, Concurrency | None]]
@@ -261,38 +256,7 @@ class Admission:
         for (gated, asked), slot in zip(waiting, slots, strict=True):
             if asked is not None and slot is None:
                 pause = POLL * (0.5 + random.random() / 2)  # noqa: S311 - no secret hangs on it
-                self._full_until[line_of(gated)] = self._clock.monotonic() + pause
+                self._full_until[self._lobby.line_of(gated)] = self._clock.monotonic() + pause
             else:
                 passed.append(Admitted(gated, since_ms, slot))
         return passed
-
-    async def _with_permits(self, passed: Sequence[Admitted]) -> list[Admitted]:
-        """Those that need no permit, or have one now; the others let go of their slots."""
-        by_task: defaultdict[str, list[Admitted]] = defaultdict(list)
-        ready: list[Admitted] = []
-        for one in passed:
-            limited = by_task[one.gated.task] if one.gated.task in self.limited_tasks else ready
-            limited.append(one)
-        try:
-            for task, waiting in by_task.items():
-                permits = await self._reserve(task, len(waiting))
-                for one, permit in zip(waiting, permits, strict=False):
-                    since_ms = max(one.since_ms, permit.at_ms)
-                    ready.append(replace(one, permit=permit, since_ms=since_ms))
-                for one in waiting[len(permits) :]:
-                    self.give_back(one.slot, None)
-        except BaseException:
-            for one in (*passed, *ready):
-                self.give_back(one.slot, one.permit)
-            raise
-        return ready
-
-    async def _reserve(self, task: str, count: int) -> Sequence[Permit]:
-        """Permits for some of so many; when that is not all, the task is left alone for a while."""
-        room = min(count, self._permits.room(task))
-        permits, more_ms = await self._permits.reserve(task, room) if room else ((), 0.0)
-        if len(permits) < count:
-            left = (more_ms - self._database_clock.now_ms()) / 1000.0
-            pause = max(_DRY, left) + _DRY * random.random()  # noqa: S311 - no secret hangs on it
-            self._dry_until[task] = self._clock.monotonic() + pause
-        return permits

@@ -5,21 +5,32 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from collections.abc import Mapping
 from datetime import timedelta
 
 from later_core.local.runs import Run, Stop
+from later_core.model.instance import Instance
 from later_core.ports.clock import Clock
 
 
 class Deadlines:
     """The runs that have a timeout, in order of its end (by the monotonic clock)."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, time_limits: Mapping[str, timedelta]) -> None:
         self._clock = clock
+        #: By task, what no attempt may exceed.
+        self._time_limits = time_limits
         self._heap: list[tuple[float, int, Run]] = []
         self._watched: set[int] = set()
         self._order = itertools.count()
         self._changed = asyncio.Event()
+
+    def timeout_of(self, instance: Instance) -> timedelta | None:
+        """How long an attempt may take: as the instance asks, and no longer than its task may."""
+        if not self._time_limits:
+            return instance.timeout
+        asked, limit = instance.timeout, self._time_limits.get(instance.task)
+        return asked if limit is None else limit if asked is None else min(asked, limit)
 
     def watch(self, run: Run, timeout: timedelta) -> None:
         """Stop the run as timed out, unless it is forgotten before."""

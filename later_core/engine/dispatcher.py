@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 
-from later_core.engine.admission import Admission, Admitted
+from later_core.engine.admission import Admission
+from later_core.engine.means import Admitted
 from later_core.engine.supervisor import backoff
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
@@ -78,9 +79,6 @@ class Dispatcher:
         self._database_clock = database_clock
         self._admission = admission
         self._start = start
-        #: What a claim is told of tasks with a rate limit: nothing, where there are none.
-        tasks = admission.limited_tasks
-        self._but_limited: dict[str, Any] = {"but_tasks": tasks} if tasks else {}
         self._lead_ms = pace.claim_lead / timedelta(milliseconds=1)
         self._latest_ms = self._lead_ms * (1 - _GATHER)
         self._rate = pace.catch_up_rate
@@ -189,9 +187,13 @@ class Dispatcher:
             int(self._database_clock.now_ms() + self._lead_ms), *(due_ms for due_ms, _ in entries)
         )
         until = from_millis(until_ms)
+        # The very same are asked about afterwards: a breaker may open or close meanwhile.
+        limited = self._admission.limited_tasks
+        # A claim is told of tasks with a limit only where there are any.
+        but_limited: dict[str, Any] = {"but_tasks": limited} if limited else {}
         try:
             claimed = await self._store.claim(
-                [id for _, id in entries], node=self._lease.node, until=until, **self._but_limited
+                [id for _, id in entries], node=self._lease.node, until=until, **but_limited
             )
         except StoreUnavailable as error:
             self._note_failure()
@@ -203,14 +205,14 @@ class Dispatcher:
             self._start(self._runs.add(instance))
         if len(claimed) < len(entries):
             won = {instance.id for instance in claimed}
-            await self._gate([entry for entry in entries if entry[1] not in won], until)
+            await self._gate([entry for entry in entries if entry[1] not in won], until, limited)
 
-    async def _gate(self, entries: Sequence[Entry], until: datetime) -> None:
-        """Of what was not claimed some may need a slot: those wait for it."""
+    async def _gate(
+        self, entries: Sequence[Entry], until: datetime, limited: frozenset[str]
+    ) -> None:
+        """Of what was not claimed some may need a slot, a permit or a place: those wait for it."""
         try:
-            gated = await self._store.gated(
-                [id for _, id in entries], until=until, tasks=self._admission.limited_tasks
-            )
+            gated = await self._store.gated([id for _, id in entries], until=until, tasks=limited)
         except StoreUnavailable:
             self._window.put_back(entries, now_ms=self._database_clock.now_ms())
             return
@@ -233,7 +235,7 @@ class Dispatcher:
             self._runs.note_claim(due=len(ids), won=len(claimed))
             for instance in claimed:
                 run, one = self._runs.add(instance), left.pop(instance.id)
-                run.slot, run.permit = one.slot, one.permit
+                run.slot, run.permit, run.place = one.slot, one.permit, one.place
                 run.ready_ms = max(run.due_ms, one.since_ms)
                 if one.permit is not None:
                     run.due_ms = max(run.due_ms, math.ceil(one.permit.at_ms))
@@ -244,7 +246,7 @@ class Dispatcher:
             self._put_back(left.values())
         finally:
             for one in left.values():
-                self._admission.give_back(one.slot, one.permit)
+                self._admission.give_back(one.slot, one.permit, one.place)
         if len(ids) < len(admitted):
             self._put_back(one for one in left.values() if one.gated.id not in ids)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
-from concurrent.futures import Executor
 from contextlib import suppress
 from contextvars import copy_context
 from functools import lru_cache
@@ -17,6 +16,8 @@ from typing import Any
 import structlog
 
 from later_core.engine.judgement import judge_error, judge_result, name_of
+from later_core.engine.processes import run_in_process
+from later_core.engine.shares import Shares
 from later_core.model.outcome import Outcome
 from later_core.plugin.context import Context
 from later_core.plugin.task import Task
@@ -25,9 +26,11 @@ _log = structlog.get_logger(__name__)
 
 
 class Invocation:
-    """Calls tasks: ``async def`` on the event loop, plain ``def`` in a bounded thread pool."""
+    """Calls tasks: ``async def`` on the event loop, plain ``def`` in a thread of the task's share, or in a
+    process of its own.
+    """
 
-    def __init__(self, threads: Executor) -> None:
+    def __init__(self, threads: Shares) -> None:
         self._threads = threads
 
     async def run(
@@ -50,6 +53,12 @@ class Invocation:
                     began()
                     value: Any = task.run(context)
                     value = await value
+                finally:
+                    if ended is not None:
+                        ended()
+            elif task.run_in == "process":
+                try:
+                    return await run_in_process(task, context, began)
                 finally:
                     if ended is not None:
                         ended()
@@ -107,7 +116,8 @@ class Invocation:
 
         # What is current here, a span say, is current in the thread too.
         whole = copy_context().run
-        value = await loop.run_in_executor(self._threads, whole, body)
+        share = self._threads.of(context.instance.task)
+        value = await loop.run_in_executor(share, whole, body)
         return await value if inspect.isawaitable(value) else value
 
 

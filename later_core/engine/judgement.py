@@ -45,7 +45,8 @@ def judge_error(error: BaseException) -> Outcome:
     """What ``run`` raised."""
     message = _read(lambda: str(error), "(its text cannot be read)")
     if not isinstance(error, TaskError):
-        return Failed(error=_describe("TASK_FAILED", f"{name_of(error)}: {_kept(message)}"))
+        described = _describe("TASK_FAILED", f"{name_of(error)}: {_kept(message)}")
+        return Failed(error=described, is_crash=True)
     # What an author gave need not be of the type that was asked for, nor be there.
     reason: object = _read(lambda: error.reason, None)
     result: object = _read(lambda: error.result, None)

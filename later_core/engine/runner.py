@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Self
+from typing import Self
 
 import structlog
 
@@ -14,8 +15,9 @@ from later_core.engine.deadlines import Deadlines
 from later_core.engine.finisher import Finisher
 from later_core.engine.holder import Holder
 from later_core.engine.invocation import Invocation
+from later_core.engine.shares import Shares
 from later_core.engine.telling import Telling
-from later_core.engine.threads import Threads
+from later_core.engine.under_way import UnderWay
 from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.lease import Lease
@@ -31,6 +33,14 @@ _log = structlog.get_logger(__name__)
 
 #: How long what runs may take to end each time it is told to, at shutdown, in seconds.
 _PATIENCE = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How many threads there are for plain functions, and how long attempts may take, by task."""
+
+    threads: int
+    time_limits: Mapping[str, timedelta]
 
 
 class Runner:
@@ -52,7 +62,7 @@ class Runner:
         admission: Admission,
         clock: Clock,
         database_clock: DatabaseClock,
-        threads: int,
+        bounds: Bounds,
         telling: Telling,
     ) -> None:
         self._runs = runs
@@ -60,25 +70,22 @@ class Runner:
         self._finisher = finisher
         self._lease = lease
         self._admission = admission
+        self._means = admission.means
         self._clock = clock
         self._database_clock = database_clock
         self._telling = telling
-        self._threads = Threads(limit=threads)
+        self._threads = Shares(limit=bounds.threads)
         self._invocation = Invocation(self._threads)
         self.holder = Holder(clock=clock, database_clock=database_clock, begin=self._start_due)
-        self.deadlines = Deadlines(clock)
-        self._attempts = asyncio.TaskGroup()
-        #: What is under way, each with the instance that it is about.
-        self._under_way: dict[asyncio.Task[None], Instance] = {}
-        #: Set while no attempt and no callback is under way.
-        self._is_quiet = asyncio.Event()
-        self._is_quiet.set()
+        self.deadlines = Deadlines(clock, time_limits=bounds.time_limits)
+        self._under_way = UnderWay()
+        self.name_of = self._under_way.name_of
         #: When the code of each run began, by key, in milliseconds since the Unix epoch by the
         #: database's clock; read by the recorder of long runs.
         self.began: dict[tuple[str, int], float] = {}
 
     async def __aenter__(self) -> Self:
-        await self._attempts.__aenter__()
+        await self._under_way.__aenter__()
         return self
 
     async def __aexit__(self, *failure: object) -> None:
@@ -86,7 +93,7 @@ class Runner:
 
         Code on the event loop that ignores every cancellation holds this up for ever.
         """
-        await self._attempts.__aexit__(None, None, None)
+        await self._under_way.__aexit__()
         self._threads.shutdown()
 
     def start(self, run: Run) -> None:
@@ -94,19 +101,7 @@ class Runner:
         self.holder.hold(run)
 
     def _start_due(self, run: Run) -> None:
-        run.task = self._begin(self._carry(run), run.instance)
-
-    def _begin(self, work: Coroutine[Any, Any, None], instance: Instance) -> asyncio.Task[None]:
-        task = self._attempts.create_task(work)
-        self._under_way[task] = instance
-        self._is_quiet.clear()
-        task.add_done_callback(self._note_end)
-        return task
-
-    def _note_end(self, task: asyncio.Task[None]) -> None:
-        del self._under_way[task]
-        if not self._under_way:
-            self._is_quiet.set()
+        run.task = self._under_way.begin(self._carry(run), run.instance)
 
     async def drain(self, grace: timedelta) -> None:
         """Let the running finish within the grace, then stop them; what is not begun goes back at once.
@@ -117,44 +112,36 @@ class Runner:
         for run in self._runs:
             if run.key not in self.began:
                 run.stop(Stop.SHUTDOWN)
-        if await self._clock.wait(self._is_quiet, grace.total_seconds()):
+        if await self._clock.wait(self._under_way.is_quiet, grace.total_seconds()):
             return
         _log.warning("grace is over", running=len(self._under_way))
         self._finisher.give_up_after(2.0)
         self._runs.stop_all(Stop.SHUTDOWN)
-        if await self._clock.wait(self._is_quiet, _PATIENCE):
+        if await self._clock.wait(self._under_way.is_quiet, _PATIENCE):
             return
-        _log.warning("what still runs is cancelled", running=self._names())
-        for task in tuple(self._under_way):
-            task.cancel()
-        if not await self._clock.wait(self._is_quiet, _PATIENCE):
-            _log.error("tasks ignore their cancellation", running=self._names())
-
-    def _names(self) -> list[str]:
-        """Some of what is under way, by task and instance."""
-        return sorted(map(self.name_of, self._under_way))[:20]
-
-    def name_of(self, task: asyncio.Task[Any]) -> str:
-        """What a person calls it: the task and the instance of a run.
-
-        Made when somebody asks, since a name for each run costs more than the run of a small task.
-        """
-        instance = self._under_way.get(task)
-        return task.get_name() if instance is None else f"{instance.task} {instance.id}"
+        _log.warning("what still runs is cancelled", running=self._under_way.names())
+        self._under_way.cancel()
+        if not await self._clock.wait(self._under_way.is_quiet, _PATIENCE):
+            _log.error("tasks ignore their cancellation", running=self._under_way.names())
 
     async def call_back_aborted(self) -> None:
         """Loop: ``on_abort`` for instances that were aborted before they ran."""
         while True:
             await self._runs.has_aborted.wait()
             for instance in self._runs.take_aborted():
-                self._begin(self._on_abort(instance, self._context(instance)), instance)
+                self._under_way.begin(
+                    self._on_abort(instance, self._context(instance, instance.timeout)), instance
+                )
 
     async def _carry(self, run: Run) -> None:
         instance = run.instance
-        context = run.context = self._context(instance)
+        run.timeout = self.deadlines.timeout_of(instance)
+        context = run.context = self._context(instance, run.timeout)
         try:
             outcome = await self._attempt(run, context)
             start_ms = self.began.get(run.key)
+            if start_ms is not None:
+                self._means.note_outcome(run, outcome)
             ending = None
             if run.stop_reason is not Stop.ABORTED:
                 ending = await self._finisher.finish(instance, outcome, start_ms=start_ms)
@@ -173,13 +160,20 @@ class Runner:
             self._release(run)
 
     def _release(self, run: Run) -> None:
-        """Give back what it was admitted with, but for the slot of code that goes on in a thread."""
+        """Give back what it was admitted with, but what code holds that goes on in a thread."""
         permit, run.permit = run.permit, None
-        slot = None
+        slot = place = None
         if not run.is_code_running:
             slot, run.slot = run.slot, None
-        if slot is not None or permit is not None:
-            self._admission.give_back(slot, permit)
+            place, run.place = run.place, None
+        if slot is not None or permit is not None or place is not None:
+            self._admission.give_back(slot, permit, place)
+
+    def _noting_code_end(self, run: Run) -> Callable[[], None] | None:
+        """What is to be called at the end of the code; nothing, where the run holds nothing until then."""
+        if run.slot is None and run.place is None:
+            return None
+        return lambda: self._note_code_end(run)
 
     def _note_code_end(self, run: Run) -> None:
         run.is_code_running = False
@@ -200,15 +194,15 @@ class Runner:
             installed = self._tasks.get(run.instance.task)
             if installed is None:
                 return HandedBack(error=_error("TASK_NOT_INSTALLED", "its plugin is gone"))
-            if run.instance.timeout is not None:
-                self.deadlines.watch(run, run.instance.timeout)
+            if run.timeout is not None:
+                self.deadlines.watch(run, run.timeout)
             outcome = await self._telling.call(
                 self._invocation,
                 installed.task,
                 run,
                 context,
                 lambda: self._note_begin(run),
-                None if run.slot is None else lambda: self._note_code_end(run),
+                self._noting_code_end(run),
             )
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -220,7 +214,7 @@ class Runner:
             return self._stopped(run)
         finally:
             run.is_interruptible = False
-            if run.instance.timeout is not None:
+            if run.timeout is not None:
                 self.deadlines.forget(run)  # it bounds the code, not the writing of its end
         # Code that swallows its cancellation does not thereby succeed.
         return self._stopped(run) if run.is_stopped() else outcome
@@ -243,10 +237,8 @@ class Runner:
             if late > instance.start_deadline:
                 message = f"due {late.total_seconds():.3f} s ago, too late to be useful"
                 return Failed(error=_error("MISSED", message), is_final=True)
-        needs_slot = instance.concurrency is not None and run.slot is None
-        needs_permit = run.permit is None and instance.task in self._admission.limited_tasks
-        if needs_slot or needs_permit:
-            return HandedBack(error=_error("NOT_ADMITTED", "it has no slot, or no permit"))
+        if not self._means.suffice(run):
+            return HandedBack(error=_error("NOT_ADMITTED", "it has no slot, permit or place"))
         return None
 
     def _note_begin(self, run: Run) -> None:
@@ -256,21 +248,23 @@ class Runner:
             RuntimeError: the run was stopped while it waited for a thread; its code must not begin.
         """
         now_ms = self._database_clock.now_ms()
-        run.is_code_running = run.slot is not None
+        run.is_code_running = run.slot is not None or run.place is not None
         self.began[run.key] = now_ms
         # Looked at after the note: whoever stops the run from here on sees that it has begun.
         if run.stop_reason is not None:
             self.began.pop(run.key, None)
             raise RuntimeError("stopped before it began")
         if run.permit is not None:
-            self._admission.begin(run.permit)
+            self._means.permits.use(run.permit)
         self._telling.started(run, (now_ms - run.ready_ms) / 1000.0)
 
     def _stopped(self, run: Run) -> Outcome:
         match run.stop_reason:
             case Stop.TIMED_OUT:
-                seconds = run.instance.timeout.total_seconds() if run.instance.timeout else 0.0
-                return Failed(error=_error("TIMEOUT", f"did not end within {seconds:g} s"))
+                seconds = run.timeout.total_seconds() if run.timeout else 0.0
+                whose = "" if run.has_own_timeout else ", the time limit of its task"
+                error = _error("TIMEOUT", f"did not end within {seconds:g} s{whose}")
+                return Failed(error=error, is_crash=not run.has_own_timeout)
             case Stop.FENCED:
                 return HandedBack(error=_error("NODE_LOST", "the node lost its lease"))
             case _:
@@ -294,10 +288,10 @@ class Runner:
         if installed is not None:
             await self._invocation.callback(installed.task.on_abort, context)
 
-    def _context(self, instance: Instance) -> Context:
+    def _context(self, instance: Instance, timeout: timedelta | None) -> Context:
         deadline = None
-        if instance.timeout is not None:
-            deadline = max(self._database_clock.now(), instance.execution_time) + instance.timeout
+        if timeout is not None:
+            deadline = max(self._database_clock.now(), instance.execution_time) + timeout
         return Context(instance=instance, deadline=deadline, log=_log)
 
 

@@ -29,7 +29,7 @@ class Threads(Executor):
         self._count = 0
 
     def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run the call once a thread is free; called by the event loop's thread alone."""
+        """Run the call once a thread is free; never called by two threads at once."""
         future: Future[T] = Future()
 
         def carry() -> None:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 
 from later_core.model.concurrency import Gated
 
 _MILLISECOND = timedelta(milliseconds=1)
 
-#: All of one concurrency key stand in one line, and of the others all of one task.
-Line = tuple[str, str]
+#: All of one concurrency key stand in one line, and of the others all of one task. Tasks that wait for a
+#: place stand apart, so that nobody else of their keys waits behind them.
+Line = tuple[str, ...]
 
 
-def line_of(gated: Gated) -> Line:
-    """The line in which it stands."""
+def line_of(gated: Gated, apart: Collection[str] = ()) -> Line:
+    """The line in which it stands; ``apart`` are the tasks that do not stand with others."""
+    if gated.concurrency is not None and gated.task in apart:
+        return "key", gated.concurrency.key, gated.task
     if gated.concurrency is not None:
         return "key", gated.concurrency.key
     return "task", gated.task
 
 
-def _place(gated: Gated) -> tuple[int, int, str]:
-    """Its place in the line: the highest priority first, and of one priority what is due first."""
+def rank(gated: Gated) -> tuple[int, int, str]:
+    """Where it stands in its line: the highest priority first, and of one priority what is due first."""
     return -gated.priority, gated.due_ms, gated.id
 
 
@@ -44,6 +47,7 @@ class Lobby:
         #: How many entries of the heaps stand for nothing any more, at most.
         self._stale = 0
         self._is_cut = False
+        self._apart: Collection[str] = ()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -52,6 +56,16 @@ class Lobby:
     def lines(self) -> Iterable[Line]:
         """The lines in which somebody waits, or did a moment ago."""
         return tuple(self._by_line)
+
+    def line_of(self, gated: Gated) -> Line:
+        """The line in which it stands here."""
+        return line_of(gated, self._apart)
+
+    def set_apart(self, tasks: Collection[str]) -> None:
+        """From now on these tasks, and no others, stand in lines of their own."""
+        if tasks != self._apart:
+            self._apart = tasks
+            self._drop_stale()
 
     def holds(self, due_ms: int, id: str) -> bool:
         """Whether the instance waits here, due at that time."""
@@ -72,8 +86,8 @@ class Lobby:
         return True
 
     def _enter(self, gated: Gated) -> None:
-        line = self._by_line.setdefault(line_of(gated), [])
-        heapq.heappush(line, _place(gated))
+        line = self._by_line.setdefault(self.line_of(gated), [])
+        heapq.heappush(line, rank(gated))
         if gated.start_deadline is not None:
             over_ms = gated.due_ms + -(-gated.start_deadline // _MILLISECOND)
             heapq.heappush(self._by_deadline, (over_ms, gated.id))
@@ -88,7 +102,7 @@ class Lobby:
             if self.holds(due_ms, id) and (not found or found[-1].id != id):
                 found.append(self._waiting[id])
         for gated in found:
-            heapq.heappush(heap, _place(gated))
+            heapq.heappush(heap, rank(gated))
         if not heap:
             self._by_line.pop(line, None)
         return found

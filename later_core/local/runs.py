@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum, auto
 
 from later_core.model.concurrency import Slot
@@ -32,6 +34,17 @@ class Stop(Enum):
     FENCED = auto()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Place:
+    """The right to run one more instance of a task on this node.
+
+    A probe is the one that is let through while the breaker of its task is open.
+    """
+
+    task: str
+    is_probe: bool = False
+
+
 class Run:
     """One claimed attempt, from the claim to its durable end."""
 
@@ -43,10 +56,12 @@ class Run:
         "is_interruptible",
         "let_go",
         "permit",
+        "place",
         "ready_ms",
         "slot",
         "stop_reason",
         "task",
+        "timeout",
     )
 
     def __init__(self, instance: Instance) -> None:
@@ -59,7 +74,11 @@ class Run:
         self.slot: Slot | None = None
         #: What the rate limit of its task asks for; used as its code begins.
         self.permit: Permit | None = None
-        #: Whether the code of one that has a slot runs, be it in a thread that was given up.
+        #: What its task's limit on this node asks for; held until its code has surely ended.
+        self.place: Place | None = None
+        #: How long its code may take: as its instance asks, and no longer than its task may.
+        self.timeout: timedelta | None = None
+        #: Whether the code of one that has a slot or a place runs, be it in a thread that was given up.
         self.is_code_running = False
         self.context: Context | None = None
         #: The asyncio task that carries the run, None until it has begun.
@@ -79,6 +98,18 @@ class Run:
     def is_stopped(self) -> bool:
         """Whether the run is to be given up, or has been."""
         return self.stop_reason is not None
+
+    @property
+    def has_own_timeout(self) -> bool:
+        """Whether it has no more time than its instance asks for; else its task's time limit is shorter."""
+        return self.timeout == self.instance.timeout
+
+    @property
+    def says_something_of_its_task(self) -> bool:
+        """Whether its outcome came from the code, or from exceeding what any attempt of the task may take."""
+        if self.stop_reason is Stop.TIMED_OUT:
+            return not self.has_own_timeout
+        return self.stop_reason is None
 
     def stop(self, reason: Stop) -> None:
         """Stop the run; the first reason stands, a repeated call does nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from later_core.model.instance import InstanceError
@@ -21,13 +21,15 @@ class Succeeded:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
     """The task's code raised, ran out of time, or could not begin. A final failure is not retried; a retry
-    comes no sooner than ``retry_after``.
+    comes no sooner than ``retry_after``. It ``is_crash`` where the code itself gave way, by an exception that
+    it did not mean, a process that died, or the time limit of its task: breakers count these.
     """
 
     error: InstanceError
     is_final: bool = False
     result: bytes = b""
     retry_after: timedelta | None = None
+    is_crash: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

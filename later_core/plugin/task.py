@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from later_core.model.breaker import Breaker
 from later_core.model.instance import InstanceError
 from later_core.model.rate import RateLimit
 from later_core.plugin.context import Context
@@ -58,6 +59,25 @@ class Task(ABC):
 
     #: How often it may start in the whole cluster; None: as often as it is due. Operators may set another.
     rate_limit: ClassVar[RateLimit | None] = None
+
+    #: How long an attempt may take, also where its instance asks for longer or for no timeout at all. None:
+    #: as long as the instance lets it. Operators may set another.
+    time_limit: ClassVar[timedelta | None] = None
+    #: How many instances of it run at once on one node; what is over it waits there, and holds up no other
+    #: task. None: as many as the node has room for, or 8 with ``run_in = "process"``. Operators may set
+    #: another.
+    concurrency_limit: ClassVar[int | None] = None
+    #: When it is left alone for a while on a node, since it crashes again and again; None: never. Operators
+    #: may set another.
+    breaker: ClassVar[Breaker | None] = None
+
+    #: Where ``run`` is called. ``process``: each attempt in a process of its own, which is killed when the
+    #: attempt is aborted, runs out of time or loses its node. ``run`` must then be a plain function, and the
+    #: object one that can be pickled, with all that ``run`` needs. The callbacks stay in the server.
+    run_in: ClassVar[Literal["server", "process"]] = "server"
+    #: With ``run_in = "process"``: how much memory (address space, in bytes) that process may have; None:
+    #: all there is.
+    memory_limit: ClassVar[int | None] = None
 
     @abstractmethod
     def run(self, context: Context) -> Awaitable[bytes | str | None] | bytes | str | None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Protocol
 
+from later_core.model.breaker import Breaker
 from later_core.model.rate import RateLimit
+from later_core.model.task_limits import TaskLimits, in_force
 from later_core.plugin.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstalledTask:
-    """A task, the distribution that provides it, and the rate limit in force (None: there is none)."""
+    """A task, the distribution that provides it, and the limits in force (None: there is none)."""
 
     task: Task
     distribution: str
     version: str
     rate_limit: RateLimit | None = None
+    limits: TaskLimits = field(default_factory=TaskLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,21 +55,52 @@ class Tasks(Protocol):
         ...
 
 
-class WithRates:
-    """The same tasks, each with the rate limit in force: what the operator has set, else what its author
+#: How many instances of a task that runs in processes run at once on a node, unless anybody says otherwise:
+#: each is a Python interpreter of its own.
+PROCESSES = 8
+
+
+class SetLimits(Protocol):
+    """What the operator has set, by task; None lifts what a task declares. ``*`` stands for all others."""
+
+    @property
+    def rate_limits(self) -> Mapping[str, RateLimit | None]: ...
+    @property
+    def time_limits(self) -> Mapping[str, timedelta | None]: ...
+    @property
+    def concurrency_limits(self) -> Mapping[str, int | None]: ...
+    @property
+    def breakers(self) -> Mapping[str, Breaker | None]: ...
+
+
+class WithLimits:
+    """The same tasks, each with the limits in force: what the operator has set, else what its author
     declares.
     """
 
-    def __init__(self, tasks: Tasks, set_by_operator: Mapping[str, RateLimit | None]) -> None:
+    def __init__(self, tasks: Tasks, set_by_operator: SetLimits) -> None:
         self._tasks = tasks
         rates: dict[str, RateLimit] = {}
+        limits: dict[str, TaskLimits] = {}
         for name in tasks.names():
-            installed = tasks.get(name)
-            declared = installed.task.rate_limit if installed is not None else None
-            if (rate := set_by_operator.get(name, declared)) is not None:
+            if (installed := tasks.get(name)) is None:
+                continue
+            task = installed.task
+            if (rate := set_by_operator.rate_limits.get(name, task.rate_limit)) is not None:
                 rates[name] = rate
+            limits[name] = _limits(task, name, set_by_operator)
         #: Those of the tasks that have one.
         self.rates: Mapping[str, RateLimit] = rates
+        self.time_limits: Mapping[str, timedelta] = {
+            name: each.time for name, each in limits.items() if each.time is not None
+        }
+        self.concurrency_limits: Mapping[str, int] = {
+            name: each.concurrency for name, each in limits.items() if each.concurrency is not None
+        }
+        self.breakers: Mapping[str, Breaker] = {
+            name: each.breaker for name, each in limits.items() if each.breaker is not None
+        }
+        self._limits = limits
 
     @property
     def rejected(self) -> Sequence[RejectedPlugin]:
@@ -73,10 +108,25 @@ class WithRates:
 
     def get(self, name: str) -> InstalledTask | None:
         installed = self._tasks.get(name)
-        return installed and replace(installed, rate_limit=self.rates.get(name))
+        if installed is None:
+            return None
+        limits = self._limits.get(name, installed.limits)
+        return replace(installed, rate_limit=self.rates.get(name), limits=limits)
 
     def names(self) -> Sequence[str]:
         return self._tasks.names()
 
     def nearest(self, name: str) -> Sequence[str]:
         return self._tasks.nearest(name)
+
+
+def _limits(task: Task, name: str, set_by_operator: SetLimits) -> TaskLimits:
+    concurrency = in_force(set_by_operator.concurrency_limits, name, task.concurrency_limit)
+    is_set = name in set_by_operator.concurrency_limits
+    if concurrency is None and task.run_in == "process" and not is_set:
+        concurrency = PROCESSES
+    return TaskLimits(
+        time=in_force(set_by_operator.time_limits, name, task.time_limit),
+        concurrency=concurrency,
+        breaker=in_force(set_by_operator.breakers, name, task.breaker),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -12,10 +12,16 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from later_core.model.address import ALL_OF_A_NAME, one_family, servers
+from later_core.model.breaker import Breaker, parse_breaker
 from later_core.model.duration import parse_duration
 from later_core.model.encryption_key import are_keys, parse_keys
 from later_core.model.quota import parse_pending_limits
 from later_core.model.rate import RateLimit, parse_rates
+from later_core.model.task_limits import (
+    parse_by_task,
+    parse_concurrency_limit,
+    parse_time_limit,
+)
 from later_core.model.tls import is_pem
 
 
@@ -73,6 +79,21 @@ def _rates(value: object) -> object:
 
 #: Rates by task; None lifts the limit that a task declares.
 RateLimits = Annotated[Mapping[str, RateLimit | None], BeforeValidator(_rates)]
+
+
+def _by_task(parse: Callable[[str], object], such: str) -> BeforeValidator:
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return MappingProxyType(parse_by_task(value, parse, such=such))
+
+    return BeforeValidator(read)
+
+
+#: By task, all others as ``*``; None lifts what a task declares.
+TimeLimits = Annotated[Mapping[str, timedelta | None], _by_task(parse_time_limit, "30s")]
+ConcurrencyLimits = Annotated[Mapping[str, int | None], _by_task(parse_concurrency_limit, "4")]
+Breakers = Annotated[Mapping[str, Breaker | None], _by_task(parse_breaker, "5/1m")]
 
 
 def _encryption_keys(value: SecretStr) -> SecretStr:

@@ -54,7 +54,8 @@ def shown(value: object) -> str:
         case timedelta():
             return format_duration(value)
         case Mapping():
-            return ", ".join(f"{name}={one or 'none'}" for name, one in value.items())
+            each = ((name, "none" if one is None else shown(one)) for name, one in value.items())
+            return ", ".join(f"{name}={one}" for name, one in each)
         case tuple():
             return ",".join(value)
         case _:

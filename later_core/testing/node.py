@@ -21,7 +21,7 @@ from typing import Any
 
 from later_core.app import RunningNode
 from later_core.app import node as running_node
-from later_core.app.node import EventWatcher
+from later_core.app.hearing import EventWatcher
 from later_core.model.instance import Instance
 from later_core.model.instant import LATEST
 from later_core.model.query import Filter, PageKey

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
 from later_core.engine.invocation import Invocation
+from later_core.engine.shares import Shares
 from later_core.model.instance import Instance, InstanceError
 from later_core.model.outcome import Outcome
 from later_core.model.state import State
@@ -39,7 +39,7 @@ async def run_task(
     context = a_context(
         task, parameters, id=id, attempt=attempt, timeout=timeout, trace_parent=trace_parent
     )
-    with ThreadPoolExecutor(max_workers=1) as threads:
+    with Shares(limit=1) as threads:
         return await Invocation(threads).run(task, context, lambda: None)
 
 

@@ -229,7 +229,7 @@ def a_slot_that_is_kept_when_its_claim_comes_to_nothing(patch: Patch) -> None:
     claim = Dispatcher._claim_admitted
 
     async def forgetful(self: Any, admitted: Sequence[Any]) -> None:
-        give_back, self._admission.give_back = self._admission.give_back, lambda slot, permit: None
+        give_back, self._admission.give_back = self._admission.give_back, lambda *_: None
         try:
             await claim(self, admitted)
         finally:

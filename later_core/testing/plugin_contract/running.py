@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 from structlog.testing import capture_logs
 
 from later_core.engine.invocation import Invocation
+from later_core.engine.shares import Shares
 from later_core.model.instance import Instance, InstanceError, NewInstance
 from later_core.model.outcome import Succeeded
 from later_core.model.state import State
@@ -93,7 +93,7 @@ async def _failure(task: Task, parameters: Parameters, patience: float) -> str:
 
 
 async def _call_back(task: Task, parameters: Parameters) -> None:
-    with ThreadPoolExecutor(max_workers=1) as threads:
+    with Shares(limit=1) as threads:
         invocation = Invocation(threads)
         context = a_context(task, parameters)
         await invocation.callback(task.on_success, context, b"")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from concurrent.futures import ThreadPoolExecutor
 
 from later_core.engine.invocation import Invocation
+from later_core.engine.shares import Shares
 from later_core.model.outcome import Outcome
 from later_core.plugin.context import Context
 from later_core.plugin.task import Task
@@ -46,7 +46,7 @@ class StoppingContract(Subject):
 
 async def _abort_on_loop(task: Task, context: Context, turns: int, patience: float) -> str:
     ended = asyncio.Event()
-    with ThreadPoolExecutor(max_workers=1) as threads:
+    with Shares(limit=1) as threads:
         attempt = asyncio.get_running_loop().create_task(
             Invocation(threads).run(task, context, lambda: None)
         )
@@ -71,11 +71,12 @@ async def _abort_in_thread(task: Task, context: Context, _: int, patience: float
     def begin() -> None:
         loop.call_soon_threadsafe(began.set)
 
-    threads = ThreadPoolExecutor(max_workers=1)
-    try:
+    with Shares(limit=1) as threads:
         attempt = loop.create_task(Invocation(threads).run(task, context, begin, ended.set))
         await began.wait()
         context.cancel()
+        if task.run_in == "process":
+            attempt.cancel()  # which kills it, whatever it does
         has_ended = await SystemClock().wait(ended, patience)
         attempt.cancel()
         return (
@@ -85,8 +86,6 @@ async def _abort_in_thread(task: Task, context: Context, _: int, patience: float
                 f"it goes on {patience:g} s after its abort: it must ask context.is_cancelled now and then"
             )
         )
-    finally:
-        threads.shutdown(wait=False)
 
 
 async def _turn(turns: int) -> None:
