@@ -6,6 +6,7 @@ import inspect
 import json
 import pickle
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -140,6 +141,8 @@ def _check_process(name: str, task: Task) -> None:
         return
     if task.run_in != "process":
         raise Unfit(f"run_in of task {name!r} is neither server nor process")
+    if not sys.platform.startswith("linux"):
+        raise Unfit(f"task {name!r} runs in a process, which takes Linux")
     if inspect.iscoroutinefunction(task.run):
         raise Unfit(f"task {name!r} runs in a process, where run must be a plain function")
     try:

@@ -72,8 +72,9 @@ class Task(ABC):
     breaker: ClassVar[Breaker | None] = None
 
     #: Where ``run`` is called. ``process``: each attempt in a process of its own, which is killed when the
-    #: attempt is aborted, runs out of time or loses its node. ``run`` must then be a plain function, and the
-    #: object one that can be pickled, with all that ``run`` needs. The callbacks stay in the server.
+    #: attempt is aborted, runs out of time or loses its node; on Linux alone. ``run`` must then be a plain
+    #: function, and the object one that can be pickled, with all that ``run`` needs. The callbacks stay in
+    #: the server.
     run_in: ClassVar[Literal["server", "process"]] = "server"
     #: With ``run_in = "process"``: how much memory (address space, in bytes) that process may have; None:
     #: all there is.

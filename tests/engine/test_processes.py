@@ -13,6 +13,10 @@ from later_core.model.outcome import Failed, Succeeded
 from later_core.ports.clock import SystemClock
 from later_core.testing.tasks import run_task
 
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="tasks run in processes of their own on Linux alone"
+)
+
 MODULE = """
 import ctypes, os, pathlib, signal, subprocess, sys, time
 from later_core import Task, TaskError
@@ -123,7 +127,6 @@ async def all_gone(pids):
     return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 async def test_a_cancelled_attempt_kills_the_function_and_all_that_it_began(apart, tmp_path):
     path = tmp_path / "pids"
     async with asyncio.TaskGroup() as group:
@@ -134,7 +137,6 @@ async def test_a_cancelled_attempt_kills_the_function_and_all_that_it_began(apar
     assert await all_gone(pids)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 async def test_nothing_is_left_when_the_server_is_killed(apart, tmp_path):
     path = tmp_path / "pids"
     program = textwrap.dedent(f"""
