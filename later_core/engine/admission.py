@@ -175,9 +175,10 @@ class Admission:
         self._runs.keep_room(len(waiting))
         admitted: Sequence[Admitted] = ()
         try:
-            admitted = self.means.with_places(
-                await self.means.with_permits(await self._with_slots(waiting))
-            )
+            ready = await self._with_slots(waiting)
+            admitted = self.means.with_places(await self.means.with_permits(ready))
+            if len(admitted) < len(ready):
+                self._changed.set()  # they have let go of their slots, which are to be written
         finally:
             self._runs.keep_room(len(admitted) - len(waiting))
         self._hand_over(admitted)

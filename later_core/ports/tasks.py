@@ -82,13 +82,17 @@ class WithLimits:
         self._tasks = tasks
         rates: dict[str, RateLimit] = {}
         limits: dict[str, TaskLimits] = {}
+        #: Made once: they are asked for at every attempt.
+        self._installed: dict[str, InstalledTask] = {}
         for name in tasks.names():
             if (installed := tasks.get(name)) is None:
                 continue
             task = installed.task
-            if (rate := set_by_operator.rate_limits.get(name, task.rate_limit)) is not None:
+            rate = set_by_operator.rate_limits.get(name, task.rate_limit)
+            if rate is not None:
                 rates[name] = rate
             limits[name] = _limits(task, name, set_by_operator)
+            self._installed[name] = replace(installed, rate_limit=rate, limits=limits[name])
         #: Those of the tasks that have one.
         self.rates: Mapping[str, RateLimit] = rates
         self.time_limits: Mapping[str, timedelta] = {
@@ -100,18 +104,13 @@ class WithLimits:
         self.breakers: Mapping[str, Breaker] = {
             name: each.breaker for name, each in limits.items() if each.breaker is not None
         }
-        self._limits = limits
 
     @property
     def rejected(self) -> Sequence[RejectedPlugin]:
         return self._tasks.rejected
 
     def get(self, name: str) -> InstalledTask | None:
-        installed = self._tasks.get(name)
-        if installed is None:
-            return None
-        limits = self._limits.get(name, installed.limits)
-        return replace(installed, rate_limit=self.rates.get(name), limits=limits)
+        return self._installed.get(name)
 
     def names(self) -> Sequence[str]:
         return self._tasks.names()
