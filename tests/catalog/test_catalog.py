@@ -1,6 +1,5 @@
 """Plugins are found one by one; a broken one is named with its distribution and harms no other."""
 
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -150,49 +149,6 @@ BROKEN = {
         HEAD + "class R(T):\n rate_limit = '10/s'\n@hookimpl\ndef later_tasks(): return [R('r')]",
         "the rate_limit of task 'r' is not a later_core.RateLimit",
     ),
-    **{
-        fault: (
-            HEAD + f"class L(T):\n {line}\n@hookimpl\ndef later_tasks(): return [L('l')]",
-            reason,
-        )
-        for fault, line, reason in (
-            ("time limit", "time_limit = 30", "the time_limit of task 'l' is not a timedelta"),
-            (
-                "no time",
-                "import datetime; time_limit = datetime.timedelta()",
-                "task 'l': a time limit goes from a millisecond to a year",
-            ),
-            (
-                "concurrency",
-                "concurrency_limit = True",
-                "concurrency_limit of task 'l' is not an int",
-            ),
-            (
-                "no concurrency",
-                "concurrency_limit = 0",
-                "task 'l': a concurrency limit goes from 1 to 1,000,000",
-            ),
-            ("breaker", "breaker = '5/1m'", "the breaker of task 'l' is not a later_core.Breaker"),
-            ("memory", "memory_limit = 1024", "not a number of bytes of at least 67,108,864"),
-            ("where", "run_in = 'cellar'", "run_in of task 'l' is neither server nor process"),
-        )
-    },
-    **{
-        fault: (
-            HEAD + f"class P(T):\n run_in = 'process'\n {run}\n"
-            f"@hookimpl\ndef later_tasks():\n p = P('p')\n {then}\n return [p]",
-            reason if sys.platform == "linux" else "runs in a process, which takes Linux",
-        )
-        for fault, run, then, reason in (
-            ("async process", "pass", "pass", "where run must be a plain function"),
-            (
-                "lambda in a process",
-                "def run(self, context): return self.f()",
-                "p.f = lambda: 1",
-                "task 'p' runs in a process and cannot be pickled",
-            ),
-        )
-    },
     "description": (
         HEAD + "class D(T):\n description = '\\ud800'\n"
         "@hookimpl\ndef later_tasks(): return [D('d')]",
