@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pymongo import AsyncMongoClient
+from pymongo import MongoClient
 
 from later_core.client.client import Client
 from later_core.client.errors import RpcError
@@ -63,24 +63,23 @@ async def test_the_index_that_was_dropped_is_made_again_at_a_start_and_by_a_coun
     serve: Any, mongodb_uri: str, database: str
 ) -> None:
     server = await serve(**settings(mongodb_uri, database, 3))
-    async with (
-        AsyncMongoClient(mongodb_uri) as mongo,
-        Client(server.address, token=SECRET) as client,
-    ):
+    async with AsyncExitStack() as stack:
+        mongo = stack.enter_context(MongoClient[dict[str, Any]](mongodb_uri))
+        client = await stack.enter_async_context(Client(server.address, token=SECRET))
         instances = mongo[database].instances
         stored = await let_in(client, 2)
         assert len(stored) == 2
         await server.stop()
-        await instances.drop_index(PENDING_INDEX)
+        instances.drop_index(PENDING_INDEX)
         await server.start()
-        assert PENDING_INDEX in await instances.index_information()
+        assert PENDING_INDEX in instances.index_information()
         # What was stored before is counted.
         assert len(await let_in(client, 3)) == 1
 
-        await instances.drop_index(PENDING_INDEX)
+        instances.drop_index(PENDING_INDEX)
         await client.abort(stored[0].id)
         await let_in_at_last(client, 1)
-        assert PENDING_INDEX in await instances.index_information()
+        assert PENDING_INDEX in instances.index_information()
         assert not await let_in(client, 1)
 
 

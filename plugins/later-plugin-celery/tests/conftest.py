@@ -68,8 +68,17 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.wait(20)
 
 
+@pytest.fixture
+def worker(_worker: str) -> str:
+    """The URL of a broker whose worker takes what is sent, and which knows no result of an earlier test."""
+    with redis.Redis.from_url(_worker) as client:
+        for key in client.scan_iter("celery-task-meta-*"):
+            client.delete(key)
+    return _worker
+
+
 @pytest.fixture(scope="session")
-def worker(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def _worker(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A worker that takes what is sent to the broker at this URL."""
     folder = tmp_path_factory.mktemp("shop")
     (folder / "shop.py").write_text(SHOP.format(url=redis_url))
