@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 from later_plugin_celery import Plugin
+from later_plugin_celery.app import close
 from later_plugin_celery.task import SendTask
 
 SHOP = """
@@ -131,4 +132,4 @@ def make() -> Iterator[Callable[..., SendTask]]:
     yield make
     for task in made:
         if task._app is not None:
-            task._app.close()
+            close(task._app)

@@ -1,7 +1,8 @@
-"""The plugin keeps what is expected of any."""
+"""The plugin keeps what is expected of any; its examples run where there is a Redis."""
 
 from typing import ClassVar
 
+import pytest
 from later_plugin_celery import plugin
 
 from later_core.testing.contracts import PluginContract
@@ -20,6 +21,12 @@ class TestContract(PluginContract):
     plugin = plugin
     examples: ClassVar = {"celery": [{"task": "shop.ship", "args": [1]}, SHIP | {"wait": 60}]}
     refused: ClassVar = {"celery": [("", "task"), ({"task": "a", "wait": 0}, "wait")]}
-    #: Celery leaves the connections of an app to be collected, and each check would make one:
-    #: ``test_celery`` runs the same with a broker and a worker.
-    runs_examples = False
+
+    @pytest.fixture(autouse=True)
+    def broker(self, request: pytest.FixtureRequest) -> None:
+        try:
+            url = request.getfixturevalue("worker")
+        except pytest.skip.Exception:
+            self.runs_examples = False
+        else:
+            self.settings = {"celery_broker": url, "celery_result_backend": url}

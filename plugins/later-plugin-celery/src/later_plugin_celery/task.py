@@ -8,7 +8,6 @@ from uuid import UUID, uuid5
 
 from celery import Celery
 from celery.exceptions import CeleryError
-from celery.result import AsyncResult
 from kombu.exceptions import KombuError, OperationalError
 
 from later_core import Context, Task, TaskError, parse_parameters
@@ -18,6 +17,18 @@ from later_plugin_celery.order import Order
 _IDS = UUID("2c5a5d39-6d0c-5c4e-9f6c-0d8a4a1d7b55")
 #: How often a result is asked for, in seconds.
 _STEP = 0.1
+
+
+class _Sent:
+    """What remains of a task that was sent: its id.
+
+    Celery's own ``AsyncResult`` takes back, when it is collected, that it wants to hear of the result,
+    and opens a connection for that where there is none any more.
+    """
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.ignored = False  # set by Celery
 
 
 class SendTask(Task):
@@ -42,14 +53,14 @@ class SendTask(Task):
                 reason="INVALID_PARAMETERS",
                 is_final=True,
             )
-        sent = self._send(self._app, order, context)
+        id = self._send(self._app, order, context)
         if order.wait is None:
-            return json.dumps({"task_id": sent.id})
-        return _awaited(sent, order.wait, context)
+            return json.dumps({"task_id": id})
+        return _awaited(self._app, id, order.wait, context)
 
-    def _send(self, app: Celery, order: Order, context: Context) -> AsyncResult:
+    def _send(self, app: Celery, order: Order, context: Context) -> str:
         try:
-            return app.send_task(
+            sent: _Sent = app.send_task(
                 order.task,
                 args=list(order.args),
                 kwargs=dict(order.kwargs),
@@ -59,6 +70,7 @@ class SendTask(Task):
                 expires=order.expires,
                 headers=_headers(context),
                 ignore_result=order.wait is None,
+                result_cls=_Sent,
                 retry=False,
             )
         except (
@@ -68,6 +80,7 @@ class SendTask(Task):
             *app.connection_for_write().connection_errors,
         ) as error:
             raise TaskError(f"the broker took nothing: {error}", reason="BROKER_FAILED") from error
+        return sent.id
 
 
 def task_id(instance_id: str, attempt: int) -> str:
@@ -81,23 +94,23 @@ def _headers(context: Context) -> Mapping[str, Any]:
     return headers | ({"traceparent": context.trace_parent} if context.trace_parent else {})
 
 
-def _awaited(sent: AsyncResult, seconds: float, context: Context) -> str:
+def _awaited(app: Celery, id: str, seconds: float, context: Context) -> str:
     """The result, asked for now and then: a thread that waits for news could not be stopped."""
     pause = threading.Event()
     for _ in range(max(1, round(seconds / _STEP))):
         try:
-            found = sent.backend.get_task_meta(sent.id)
+            found = app.backend.get_task_meta(id)
         except (OperationalError, OSError) as error:
             raise TaskError(f"no result: {error}", reason="BACKEND_FAILED") from error
         if found["status"] in {"SUCCESS", "FAILURE", "REVOKED"}:
-            return _concluded(sent.id, found)
+            return _concluded(id, found)
         if context.is_cancelled:
             break
         pause.wait(_STEP)
     raise TaskError(
         f"no result within {seconds:g} s",
         reason="WAIT_TIMEOUT",
-        result=json.dumps({"task_id": sent.id}).encode(),
+        result=json.dumps({"task_id": id}).encode(),
     )
 
 
