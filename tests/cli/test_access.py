@@ -36,6 +36,11 @@ def test_a_token_is_not_sent_unencrypted_to_another_machine(later, monkeypatch):
     assert SECRET not in said.err
 
 
+def listed(ask):
+    """The rows of the list by their ids: others give tokens of this server the same names."""
+    return {line.split()[0]: line for line in ask("tokens", "list").out.splitlines()}
+
+
 def test_a_token_is_made_listed_and_revoked(ask):
     made = ask("tokens", "create", "nightly", "--role=viewer", "--role=scheduler", "--json")
     assert made.code == 0
@@ -47,12 +52,13 @@ def test_a_token_is_made_listed_and_revoked(ask):
     plain = ask("tokens", "create", "endless", "--role=admin", "--expires-in=never", "--task=x-*")
     assert plain.out.startswith("later_")
     assert len(plain.out.splitlines()) == 1
+    endless = plain.out.split("_")[1]
     assert "valid until it is revoked" in plain.err
     assert ask("tokens", "revoke", id).out == f"{id}: revoked\n"
-    rows = {line.split()[1]: line for line in ask("tokens", "list").out.splitlines()}
-    assert " revoked " in rows["nightly"]
-    assert rows["endless"].rstrip().endswith("tasks x-*")
-    assert " never " in rows["endless"]
+    rows = listed(ask)
+    assert " revoked " in rows[id]
+    assert rows[endless].rstrip().endswith("tasks x-*")
+    assert " never " in rows[endless]
     missing = ask("tokens", "revoke", "0" * 16)
     assert missing.code == 1
     assert "no token" in missing.err
@@ -62,11 +68,12 @@ def test_a_token_is_made_with_quotas_of_its_own(ask):
     words = ("tokens", "create", "--role=scheduler", "--json")
     (made,) = ask(*words, "narrow", "--rate=10/s+100", "--max-pending=1000").records
     assert (made["token"]["createRate"], made["token"]["maxPending"]) == ("10/1s+100", "1000")
+    narrow = made["token"]["id"]
     (made,) = ask(*words, "wide", "--rate=none", "--max-pending=none").records
     assert (made["token"]["createRate"], made["token"]["maxPending"]) == ("none", "-1")
-    rows = {line.split()[1]: line for line in ask("tokens", "list").out.splitlines()}
-    assert "10/1s+100" in rows["narrow"]
-    assert " 1000 " in rows["narrow"]
+    row = listed(ask)[narrow]
+    assert "10/1s+100" in row
+    assert " 1000 " in row
 
 
 @pytest.mark.parametrize(
