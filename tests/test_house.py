@@ -76,7 +76,9 @@ def test_every_suppression_says_why(path: Path):
     assert silent == []
 
 
-@pytest.mark.parametrize("plugin", sorted((ROOT / "plugins").glob("later-plugin-*")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "plugin", sorted((ROOT / "plugins").glob("later-plugin-*")), ids=lambda path: path.name
+)
 def test_every_plugin_is_held_to_the_contract(plugin: Path):
     tests = [path.read_text(encoding="utf-8") for path in plugin.glob("tests/test_*.py")]
     assert any("(PluginContract):" in text for text in tests)
