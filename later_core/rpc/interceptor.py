@@ -19,7 +19,7 @@ from later_core.rpc import trace_context
 from later_core.rpc.auth.guard import Guard, Open
 from later_core.rpc.auth.methods import METHODS
 from later_core.rpc.errors import to_status, trailing_metadata
-from later_core.rpc.messages import LARGE_BYTES, Answers, Held, Large, Requests, tell
+from later_core.rpc.messages import LARGE_BYTES, Answers, HeldMessages, Large, Requests, tell
 from later_core.rpc.validation import check, malformed
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ _OPEN = Open()
 
 
 class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic when it runs
-    """One for unary calls and streams of all services."""
+    """One for all calls of all services; none of them answers a stream with a single message."""
 
     def __init__(
         self, *, clock: Clock, observer: Observer | None = None, guard: Guard | None = None
@@ -50,7 +50,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         self._observer = observer
         self._guard = guard
         self._handlers: dict[str, _Handler] = {}
-        self._held = Held()
+        self._held = HeldMessages()
         self._waits: set[asyncio.Timeout] = set()
         self._is_stopping = False
 
@@ -85,11 +85,6 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                 grpc.unary_stream_rpc_method_handler,
                 self._unary_stream(method, handler.unary_stream),
             )
-        elif handler.stream_unary:
-            make, behavior = (
-                grpc.stream_unary_rpc_method_handler,
-                self._stream_unary(method, handler.stream_unary),
-            )
         else:
             make, behavior = (
                 grpc.stream_stream_rpc_method_handler,
@@ -109,9 +104,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         async def call(request: Any, context: _Context) -> bytes:
             async with self._answering(method, context), self._enter(method, context) as entry:
                 is_large = type(request) is Large
-                if is_large:
-                    self._held.take(request.size, context)
-                    request = request.message
+                request = self._taken(request, context)
                 entry.asked(request)
                 response = await behavior(_checked(request), context)
                 entry.answered(response)
@@ -129,23 +122,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                 self._enter(method, context, is_stream=True) as entry,
                 self._until_stopped(entry),
             ):
-                if type(request) is Large:
-                    self._held.take(request.size, context)
-                    request = request.message
-                await _respond(behavior, _checked(request), context)
-
-        return call
-
-    def _stream_unary(self, method: str, behavior: _Behavior) -> _Behavior:
-        async def call(requests: AsyncIterator[Any], context: _Context) -> Any:
-            async with (
-                self._answering(method, context),
-                self._enter(method, context, is_stream=True) as entry,
-                aclosing(self._read(requests, entry, Requests(self._held))) as read,
-            ):
-                response = await behavior(read, context)
-                entry.answered(response)
-                return response
+                await _respond(behavior, _checked(self._taken(request, context)), context)
 
         return call
 
@@ -160,6 +137,13 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                 await _respond(behavior, read, Answers(entry.attended(context), held))
 
         return call
+
+    def _taken(self, request: Any, context: _Context) -> Any:
+        """The request itself; a large one is held until the call is over."""
+        if type(request) is not Large:
+            return request
+        self._held.take(request.size, context)
+        return request.message
 
     def _enter(self, method: str, context: _Context, *, is_stream: bool = False) -> Open:
         """Whether the caller may: entering raises what keeps it out."""

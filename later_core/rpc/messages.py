@@ -36,7 +36,7 @@ class Large:
     size: int
 
 
-class Held:
+class HeldMessages:
     """Counts the bytes of large messages that are held for all calls together."""
 
     def __init__(self, most_bytes: int = MESSAGES_HELD_BYTES) -> None:
@@ -90,7 +90,7 @@ class Held:
 class Requests:
     """The large requests of one stream that have been read and not been answered yet."""
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: HeldMessages) -> None:
         self._held = held
         self._sizes: deque[int] = deque()
 

@@ -3,8 +3,7 @@
 There is no cluster where these tests run: they are read, and never applied.
 """
 
-# ruff: noqa: TID251
-# The server here is another process, and its environment is made for it.
+# ruff: noqa: TID251 -- the server here is another process, and its environment is made for it
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from later_core.client.client import Client
 from later_core.model.instance import NewInstance
 from later_core.model.retry import RetryPolicy
 from later_core.model.state import State
+from tests.e2e.installation import installed
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="tasks run in processes of their own on Linux alone"
@@ -85,12 +86,7 @@ ONCE = RetryPolicy(max_attempts=1)
 @pytest.fixture
 def hostile_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A distribution as an installer leaves it; for the server alone."""
-    place = tmp_path / "installed"
-    record = place / "later_rude-1.0.dist-info"
-    record.mkdir(parents=True)
-    (place / "later_rude.py").write_text(PLUGIN)
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: later-rude\nVersion: 1.0\n")
-    (record / "entry_points.txt").write_text("[later]\nrude = later_rude\n")
+    place = installed(tmp_path, "rude", PLUGIN)
     monkeypatch.setenv("PYTHONPATH", str(place))
 
 

@@ -14,6 +14,7 @@ from later_core.client.client import Client
 from later_core.model.instance import NewInstance
 from later_core.model.state import State
 from later_core.ports.clock import SystemClock
+from tests.e2e.installation import installed
 
 CLOCK = SystemClock()
 
@@ -43,12 +44,7 @@ def later_store(settings):
 @pytest.fixture
 def store_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A distribution that brings a store, as an installer leaves it; for the servers alone."""
-    place = tmp_path / "installed"
-    record = place / "later_shelf-1.0.dist-info"
-    record.mkdir(parents=True)
-    (place / "later_shelf.py").write_text(PLUGIN)
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: later-shelf\nVersion: 1.0\n")
-    (record / "entry_points.txt").write_text("[later]\nshelf = later_shelf\n")
+    place = installed(tmp_path, "shelf", PLUGIN)
     monkeypatch.setenv("PYTHONPATH", str(place))
 
 

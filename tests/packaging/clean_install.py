@@ -3,8 +3,7 @@
 ``tox -e wheels``. Needs a package index for what Later depends on; uploads nothing.
 """
 
-# ruff: noqa: TID251
-# Other programs are run, and their environment is made for them.
+# ruff: noqa: TID251 -- other programs are run, and their environment is made for them
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """A server as its own process, in any environment."""
 
-# ruff: noqa: TID251
-# The servers here are other processes, and their environment is made for them.
+# ruff: noqa: TID251 -- the servers here are other processes, and their environment is made for them
 
 import asyncio
 import json

@@ -1,7 +1,6 @@
 """The task bash through a whole server: off, on, aborted, and at the server's end."""
 
-# ruff: noqa: ASYNC110, ASYNC240, TID251
-# What is observed here are other processes, which set no asyncio.Event: asked for, with a deadline.
+# ruff: noqa: ASYNC110, ASYNC240, TID251 -- waits for processes, which set no Event
 
 import asyncio
 import json

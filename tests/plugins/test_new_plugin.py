@@ -1,7 +1,6 @@
 """What ``later plugin new`` writes works at once: its tests, its style, its types, and on a server."""
 
-# ruff: noqa: TID251
-# The tools and servers here are other processes, and their environment is made for them.
+# ruff: noqa: TID251 -- the tools and servers here are other processes, and their environment is made for them
 
 import os
 import subprocess

@@ -1,7 +1,6 @@
 """The plugin notify on two servers: each failure is told once."""
 
-# ruff: noqa: ASYNC110, TID251
-# What is observed here are other processes, which set no asyncio.Event: asked for, with a deadline.
+# ruff: noqa: ASYNC110, TID251 -- waits for servers, which set no asyncio.Event
 
 import asyncio
 import sys

@@ -1,7 +1,6 @@
 """A stranger's plugin, as it reaches a user: built into a wheel, installed, found, and run."""
 
-# ruff: noqa: TID251
-# The servers and installers here are other processes, and their environment is made for them.
+# ruff: noqa: TID251 -- servers and installers are other processes, with environments made for them
 
 import json
 import os

@@ -11,7 +11,7 @@ import pytest
 from later_core.errors import ServerOverloaded
 from later_core.ports.clock import SystemClock
 from later_core.rpc import messages
-from later_core.rpc.messages import Held, Large, Requests
+from later_core.rpc.messages import HeldMessages, Large, Requests
 from later_core.rpc.v1 import later_pb2 as pb
 
 CLOCK = SystemClock()
@@ -34,7 +34,7 @@ class Call:
 
 
 def test_a_message_is_held_until_its_call_is_over_and_no_more_than_there_is_room_for():
-    held, first, second = Held(100), Call(), Call()
+    held, first, second = HeldMessages(100), Call(), Call()
     held.take(60, first)
     with pytest.raises(ServerOverloaded):
         held.take(60, second)
@@ -45,14 +45,14 @@ def test_a_message_is_held_until_its_call_is_over_and_no_more_than_there_is_room
 
 
 def test_one_alone_is_held_whatever_its_size():
-    held = Held(100)
+    held = HeldMessages(100)
     held.take(1000, Call())
     with pytest.raises(ServerOverloaded):
         held.take(1, Call())
 
 
 async def test_streams_wait_for_room_and_go_on_one_after_the_other():
-    held, through = Held(100), []
+    held, through = HeldMessages(100), []
     stream = Requests(held)
     assert stream.read(Large(pb.GetInstanceRequest(id="x"), 120)).id == "x"
     stream.read(pb.GetInstanceRequest())
@@ -81,7 +81,7 @@ async def test_streams_wait_for_room_and_go_on_one_after_the_other():
 
 
 async def test_a_stream_that_ends_holds_nothing_any_longer():
-    held = Held(100)
+    held = HeldMessages(100)
     stream = Requests(held)
     for _ in range(3):
         stream.read(Large(pb.GetInstanceRequest(), 20))
@@ -93,7 +93,7 @@ async def test_a_stream_that_ends_holds_nothing_any_longer():
 async def test_answers_beyond_the_bound_are_refused_and_given_once_there_is_room(
     serve, refusal, monkeypatch
 ):
-    monkeypatch.setattr(messages.Held.__init__, "__defaults__", (3 * MEBIBYTE,))
+    monkeypatch.setattr(messages.HeldMessages.__init__, "__defaults__", (3 * MEBIBYTE,))
     async with serve() as served:
         await served.instances.CreateInstance(
             pb.CreateInstanceRequest(id="large", task="echo", parameters=bytes(MEBIBYTE))

@@ -4,8 +4,7 @@ No release has been made yet. In its place stands the commit below, the last one
 neither priority nor histories of attempts nor jitter.
 """
 
-# ruff: noqa: TID251
-# The servers here are other processes, and their environment is made for them.
+# ruff: noqa: TID251 -- the servers here are other processes, and their environment is made for them
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """A real RabbitMQ, once for all tests."""
 
-# ruff: noqa: TID251
-# What is waited for here is another process: asked for, with a deadline.
+# ruff: noqa: TID251 -- what is waited for here is another process: asked for, with a deadline
 
 import os
 import shutil

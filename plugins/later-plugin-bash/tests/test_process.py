@@ -1,7 +1,6 @@
 """A command never outlives its call: not by timeout, abort, nor the death of the server."""
 
-# ruff: noqa: ASYNC110, ASYNC220, ASYNC222, ASYNC240, TID251
-# What is observed here are other processes, which set no asyncio.Event: it is asked for, with a deadline.
+# ruff: noqa: ASYNC110, ASYNC220, ASYNC222, ASYNC240, TID251 -- asks other processes
 
 import asyncio
 import os

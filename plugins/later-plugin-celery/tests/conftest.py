@@ -1,7 +1,6 @@
 """A real Redis and a real worker of Celery, once for all tests."""
 
-# ruff: noqa: TID251
-# What is waited for here are other processes: asked for, with a deadline.
+# ruff: noqa: TID251 -- what is waited for here are other processes: asked for, with a deadline
 
 import shutil
 import socket
@@ -13,7 +12,6 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 from later_plugin_celery import Plugin
-from later_plugin_celery.app import close
 from later_plugin_celery.task import SendTask
 
 SHOP = """
@@ -132,4 +130,4 @@ def make() -> Iterator[Callable[..., SendTask]]:
     yield make
     for task in made:
         if task._app is not None:
-            close(task._app)
+            task._app.close()

@@ -74,6 +74,17 @@ async def test_the_result_is_waited_for_if_asked_for(worker: str, make: Make) ->
     }
 
 
+async def test_results_that_have_come_or_not_are_heard_of_no_longer(
+    worker: str, make: Make
+) -> None:
+    task = make(celery_broker=worker, celery_result_backend=worker)
+    result(await run_task(task, {"task": "shop.ship", "args": [1], "wait": 60}))
+    order = {"task": "shop.ship", "queue": "nobody-is-there", "wait": 0.3}
+    failure(await run_task(task, order, id="lost"))
+    with redis.Redis.from_url(worker) as client:
+        assert client.pubsub_channels("celery-task-meta-*") == []
+
+
 async def test_a_failure_over_there_fails_the_attempt(worker: str, make: Make) -> None:
     task = make(celery_broker=worker, celery_result_backend=worker)
     failed = failure(await run_task(task, {"task": "shop.sink", "wait": 60}, id="sink"))

@@ -1,7 +1,6 @@
 """Notices reach a real mail server and a real receiver, and hold up nothing."""
 
-# ruff: noqa: ASYNC110, TID251
-# What is waited for here are servers, which set no asyncio.Event: asked for, with a deadline.
+# ruff: noqa: ASYNC110, TID251 -- waits for servers, which set no asyncio.Event
 
 import asyncio
 import email

@@ -1,7 +1,6 @@
 """Plugins that do what they must not."""
 
-# ruff: noqa: TID251
-# They do it on purpose.
+# ruff: noqa: TID251 -- they do it on purpose
 
 import asyncio
 import pickle

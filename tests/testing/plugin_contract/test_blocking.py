@@ -1,7 +1,6 @@
 """What holds up the event loop is seen by its name, and what only looks is not."""
 
-# ruff: noqa: TID251
-# What must not be called is called.
+# ruff: noqa: TID251 -- what must not be called is called
 
 import asyncio
 import contextlib

@@ -4,6 +4,7 @@ place.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -88,13 +89,13 @@ class BoardScreen(Screen[None]):
         yield from self.body()
         yield Footer(show_command_palette=False)
 
+    @abstractmethod
     def body(self) -> Iterable[Widget]:
         """What stands between the two lines."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self) -> None:
         """Show what the board knows now."""
-        raise NotImplementedError
 
     def on_mount(self) -> None:
         """Begin to draw."""

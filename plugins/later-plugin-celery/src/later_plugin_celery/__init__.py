@@ -5,7 +5,6 @@ Every ``later`` command imports this module, so what takes long to import waits 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -65,9 +64,7 @@ class Plugin:
     async def _keep(self) -> AsyncIterator[None]:
         yield
         if self._app is not None:
-            from later_plugin_celery.app import close
-
-            await asyncio.to_thread(close, self._app)
+            self._app.close()
 
 
 plugin = Plugin()

@@ -30,16 +30,3 @@ def app_of(settings: Mapping[str, Any]) -> Celery:
         task_publish_retry=False,
     )
     return app
-
-
-def close(app: Celery) -> None:
-    """Hang up: ``Celery.close`` leaves the connections of the result backend open."""
-    if app.conf.result_backend:
-        # What only some backends have: that of Redis hears of results on a connection of its own.
-        consumer = getattr(app.backend, "result_consumer", None)
-        if consumer is not None:
-            consumer.stop()
-        pool = getattr(getattr(app.backend, "client", None), "connection_pool", None)
-        if pool is not None:
-            pool.disconnect()
-    app.close()

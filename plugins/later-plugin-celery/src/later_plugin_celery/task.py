@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 from uuid import UUID, uuid5
 
@@ -20,10 +21,10 @@ _STEP = 0.1
 
 
 class _Sent:
-    """What remains of a task that was sent: its id.
+    """A task that was sent, as far as a backend needs it.
 
-    Celery's own ``AsyncResult`` takes back, when it is collected, that it wants to hear of the result,
-    and opens a connection for that where there is none any more.
+    Celery's own ``AsyncResult`` says only when it is collected that the result is no longer waited for, and
+    by then opens a connection for that, where there is none any more.
     """
 
     def __init__(self, id: str) -> None:
@@ -53,12 +54,15 @@ class SendTask(Task):
                 reason="INVALID_PARAMETERS",
                 is_final=True,
             )
-        id = self._send(self._app, order, context)
+        sent = self._send(self._app, order, context)
         if order.wait is None:
-            return json.dumps({"task_id": id})
-        return _awaited(self._app, id, order.wait, context)
+            return json.dumps({"task_id": sent.id})
+        try:
+            return _awaited(self._app, sent.id, order.wait, context)
+        finally:
+            _no_longer_waited_for(self._app, sent)
 
-    def _send(self, app: Celery, order: Order, context: Context) -> str:
+    def _send(self, app: Celery, order: Order, context: Context) -> _Sent:
         try:
             sent: _Sent = app.send_task(
                 order.task,
@@ -80,7 +84,7 @@ class SendTask(Task):
             *app.connection_for_write().connection_errors,
         ) as error:
             raise TaskError(f"the broker took nothing: {error}", reason="BROKER_FAILED") from error
-        return sent.id
+        return sent
 
 
 def task_id(instance_id: str, attempt: int) -> str:
@@ -112,6 +116,16 @@ def _awaited(app: Celery, id: str, seconds: float, context: Context) -> str:
         reason="WAIT_TIMEOUT",
         result=json.dumps({"task_id": id}).encode(),
     )
+
+
+def _no_longer_waited_for(app: Celery, sent: _Sent) -> None:
+    """A backend that tells of results would tell of this one for as long as the server runs.
+
+    In the thread that sent it: Celery has a backend for each thread.
+    """
+    away = getattr(app.backend, "connection_errors", ())
+    with suppress(KombuError, OSError, *away):  # and with it what it would have told
+        app.backend.remove_pending_result(sent)
 
 
 def _concluded(id: str, found: Mapping[str, Any]) -> str:
