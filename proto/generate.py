@@ -4,7 +4,7 @@
 is stale. Run it as ``tox -e proto``, which has the right versions of the generators.
 
 ``buf/validate/validate.proto`` is not kept here: its descriptor comes from the installed
-protovalidate, so that the rules and the validator always agree.
+protovalidate, and is written beside the code.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from protovalidate._gen.buf.validate import validate_pb
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "proto" / "later" / "v1"
 PACKAGE = Path("later_core") / "rpc" / "v1"
-GENERATED = ("later_pb2.py", "later_pb2.pyi", "later_pb2_grpc.py", "later_pb2_grpc.pyi")
+RULES = "validate.binpb"
+GENERATED = ("later_pb2.py", "later_pb2.pyi", "later_pb2_grpc.py", "later_pb2_grpc.pyi", RULES)
 
 
 def write_rules(target: Path) -> Path:
@@ -63,6 +64,7 @@ def generate(target: Path) -> None:
         f"--mypy_grpc_out=readable_stubs:{target}",
         f"{PACKAGE.as_posix()}/later.proto",
     )
+    (target / PACKAGE / RULES).write_bytes(validate_pb.desc().proto.to_binary())
 
 
 def main() -> int:

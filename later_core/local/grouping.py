@@ -9,6 +9,10 @@ from typing import Generic, Self, TypeVar
 
 from later_core.ports.clock import Clock, SystemClock
 
+#: So many turns of the event loop without a submission, and no more are on their way: gRPC takes a call in
+#: by several of them.
+_QUIET_TURNS = 8
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -18,8 +22,9 @@ class Group(Generic[Item, Answer]):
 
     A submission that meets an idle group is written at once: nothing waits for company. While
     ``in_flight`` batches are under way the next one fills, up to ``limit`` items; with a ``pace`` it
-    also fills until so many seconds after the one before was begun. At most ``capacity`` items wait; a
-    submitter beyond that waits for room.
+    also fills until so many seconds after the one before was begun. With ``gather`` it also fills while the
+    event loop is busy bringing more, for so many seconds at the most; who submits one by one, alone, does
+    not wait for that. At most ``capacity`` items wait; a submitter beyond that waits for room.
 
     A submitter that is cancelled stops waiting, but its item may still be written: writes must
     be idempotent. An exception of ``write`` reaches every submitter of that batch.
@@ -34,6 +39,7 @@ class Group(Generic[Item, Answer]):
         capacity: int = 20_000,
         clock: Clock | None = None,
         pace: float = 0.0,
+        gather: float = 0.0,
     ) -> None:
         self._write = write
         self._limit = limit
@@ -41,6 +47,9 @@ class Group(Generic[Item, Answer]):
         self._capacity = capacity
         self._clock = clock or SystemClock()
         self._pace = pace
+        self._gather = gather
+        #: How many items the batch before held.
+        self._last = 0
         self._begun_at = float("-inf")
         self._held = 0
         #: Set when there may be room for one who waits for it.
@@ -97,10 +106,25 @@ class Group(Generic[Item, Answer]):
             if left > 0 and len(self._waiting) < self._limit and not self._closing:
                 await self._clock.sleep(left)
                 continue
+            if self._gather and max(self._held, self._last) > 1:
+                await self._gather_more()
             self._begun_at = self._clock.monotonic()
-            take = min(self._limit, len(self._waiting))
+            take = self._last = min(self._limit, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(take)]
             await self._write_batch(batch)
+
+    async def _gather_more(self) -> None:
+        """Let the loop do what else is ready, as long as some of that are submissions."""
+        until = self._clock.monotonic() + self._gather
+        quiet = 0
+        while (
+            quiet < _QUIET_TURNS
+            and len(self._waiting) < self._limit
+            and self._clock.monotonic() < until
+        ):
+            before = len(self._waiting)
+            await self._clock.sleep(0)
+            quiet = 0 if len(self._waiting) > before else quiet + 1
 
     async def _write_batch(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:

@@ -20,7 +20,7 @@ from later_core.rpc.auth.guard import Guard, Open
 from later_core.rpc.auth.methods import METHODS
 from later_core.rpc.errors import to_status, trailing_metadata
 from later_core.rpc.messages import LARGE_BYTES, Answers, HeldMessages, Large, Requests, tell
-from later_core.rpc.validation import check, malformed
+from later_core.rpc.validation import check, is_ready, malformed, prepare
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +51,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         self._guard = guard
         self._handlers: dict[str, _Handler] = {}
         self._held = HeldMessages()
+        self._preparing = asyncio.Lock()
         self._waits: set[asyncio.Timeout] = set()
         self._is_stopping = False
 
@@ -106,7 +107,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                 is_large = type(request) is Large
                 request = self._taken(request, context)
                 entry.asked(request)
-                response = await behavior(_checked(request), context)
+                response = await behavior(await self._checked(request), context)
                 entry.answered(response)
                 data: bytes = serialize(response)
                 if len(data) >= LARGE_BYTES and not is_large and not is_change:
@@ -122,7 +123,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                 self._enter(method, context, is_stream=True) as entry,
                 self._until_stopped(entry),
             ):
-                await _respond(behavior, _checked(self._taken(request, context)), context)
+                checked = await self._checked(self._taken(request, context))
+                await _respond(behavior, checked, context)
 
         return call
 
@@ -144,6 +146,16 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
             return request
         self._held.take(request.size, context)
         return request.message
+
+    async def _checked(self, request: Any) -> Message:
+        if request is _MALFORMED:
+            raise malformed()
+        message: Message = request
+        if not is_ready(message):
+            async with self._preparing:
+                await asyncio.to_thread(prepare)
+        check(message)
+        return message
 
     def _enter(self, method: str, context: _Context, *, is_stream: bool = False) -> Open:
         """Whether the caller may: entering raises what keeps it out."""
@@ -227,19 +239,11 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                         request = held.read(await anext(requests))
                     except StopAsyncIteration:
                         return
-                checked = _checked(request)
+                checked = await self._checked(request)
                 entry.asked(checked)
                 yield checked
         finally:
             held.end()
-
-
-def _checked(request: Any) -> Message:
-    if request is _MALFORMED:
-        raise malformed()
-    check(request)
-    message: Message = request
-    return message
 
 
 def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

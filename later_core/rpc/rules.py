@@ -2,12 +2,14 @@
 
 ``later.proto`` imports ``buf/validate/validate.proto``, so its generated code imports
 ``buf.validate.validate_pb2``. No distribution ships that module; protovalidate carries the same
-descriptor in another form, and from it the module is made here.
+descriptor in another form. ``tox -e proto`` writes it beside the generated code, and from there the module is
+made here, without protovalidate, which is large (docs/decisions/0006).
 """
 
 from __future__ import annotations
 
 import sys
+from importlib.resources import files
 from importlib.util import find_spec
 from types import ModuleType
 
@@ -22,6 +24,9 @@ from google.protobuf import (  # noqa: F401 - what the rules import must be in t
 _MODULE = "buf.validate.validate_pb2"
 _FILE = "buf/validate/validate.proto"
 
+#: Its serialized FileDescriptorProto, beside the generated code.
+DESCRIPTOR = "validate.binpb"
+
 
 def register() -> None:
     """Provide ``buf.validate.validate_pb2`` unless some installed package really has it."""
@@ -31,9 +36,7 @@ def register() -> None:
     try:
         pool.FindFileByName(_FILE)
     except KeyError:
-        from protovalidate._gen.buf.validate import validate_pb
-
-        pool.AddSerializedFile(validate_pb.desc().proto.to_binary())
+        pool.AddSerializedFile(files("later_core.rpc.v1").joinpath(DESCRIPTOR).read_bytes())
     parent: ModuleType | None = None
     for name in ("buf", "buf.validate", _MODULE):
         module = sys.modules.get(name)

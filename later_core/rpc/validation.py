@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-from functools import lru_cache
+import threading
 
-import protovalidate
 from google.protobuf.message import Message
 
 from later_core.errors import FieldViolation, InvalidRequest
@@ -14,22 +14,36 @@ from later_core.model.limits import DURATION_MAX, ID_MAX_LENGTH, PARAMETERS_MAX_
 from later_core.model.retry import NO_RETRY
 from later_core.rpc.convert import from_retry
 from later_core.rpc.v1 import later_pb2 as pb
-from later_core.rpc.wording import explain
 
-_VALIDATOR = protovalidate.Validator()
-
-#: Of larger requests only the first violation is told, bytes.
-_EXPLAINED_MAX_BYTES = 64 * 1024
+#: What judges by the rules of the proto, loaded when it is first asked: 12 MB and a tenth of a second, which
+#: a server that takes plain creates alone never needs.
+_JUDGE = "later_core.rpc.violations"
+_JUDGE_IS_LOADED = threading.Event()
 
 #: The requests that hold a spec.
 WithSpec = pb.CreateScheduleRequest | pb.UpdateScheduleRequest | pb.PreviewScheduleRequest
 
 _DELIVERIES = frozenset(pb.Delivery.values())
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+=-]*")
+#: Most names of tasks; the others are left to the rules.
+_TASK = re.compile(r"[!-~][ -~]{0,127}")
 _FIRST_SECOND = to_millis(EARLIEST) // 1000
 _END_SECOND = to_millis(LATEST) // 1000
 _NANOS = 1_000_000_000
 _LONGEST_SECONDS = int(DURATION_MAX.total_seconds())
+
+
+def is_ready(message: Message) -> bool:
+    """Whether ``check`` answers at once; else ``prepare`` is to be called before, off the event loop."""
+    return _JUDGE_IS_LOADED.is_set() or (
+        isinstance(message, pb.CreateInstanceRequest) and _is_plainly_right(message)
+    )
+
+
+def prepare() -> None:
+    """Load what judges by the rules of the proto, once."""
+    importlib.import_module(_JUDGE)
+    _JUDGE_IS_LOADED.set()
 
 
 def check(message: Message) -> None:
@@ -44,16 +58,11 @@ def check(message: Message) -> None:
     create = message if isinstance(message, pb.CreateInstanceRequest) else None
     if create is not None and _is_plainly_right(create):
         return
-    found = _VALIDATOR.collect_violations(message, fail_fast=True)
+    from later_core.rpc.violations import violations_of
+
+    found = violations_of(message)
     if found:
-        # A flood of wrong items would cost more to explain than its answer could hold.
-        if message.ByteSize() <= _EXPLAINED_MAX_BYTES:
-            found = _VALIDATOR.collect_violations(message)
-        # One remedy a field: what is empty also breaks its pattern.
-        violations: dict[str, FieldViolation] = {}
-        for violation in (explain(violation, message) for violation in found):
-            violations.setdefault(violation.field, violation)
-        raise InvalidRequest(list(violations.values()))
+        raise InvalidRequest(found)
     if create is not None and create.HasField("retry"):
         _check_backoffs(create.retry)
     if (
@@ -89,15 +98,9 @@ def _is_plainly_right(request: pb.CreateInstanceRequest) -> bool:
         and request.delivery in _DELIVERIES
         and 0 <= request.priority <= PRIORITY_MAX
         and len(request.parameters) <= PARAMETERS_MAX_BYTES
-        and _is_task_name(request.task)
+        and _TASK.fullmatch(request.task) is not None
         and (not (id := request.id) or (len(id) <= ID_MAX_LENGTH and _ID.fullmatch(id) is not None))
     )
-
-
-@lru_cache(maxsize=1024)
-def _is_task_name(task: str) -> bool:
-    """Whether the rules of the proto let this name pass: few names are asked for again and again."""
-    return not _VALIDATOR.collect_violations(pb.CreateInstanceRequest(task=task), fail_fast=True)
 
 
 def prefixed(error: InvalidRequest, prefix: str) -> InvalidRequest:

@@ -111,7 +111,7 @@ async def test_who_waits_for_room_while_it_closes_is_told_so():
     ):
         first = callers.create_task(group.submit(1))
         second = callers.create_task(_refusal(group.submit(2)))
-        await asyncio.sleep(0)  # noqa: TID251 - lets both of them begin
+        await SystemClock().sleep(0)
         begin.set()
     assert first.result() == 1
     assert "closed" in second.result()
@@ -148,3 +148,57 @@ async def test_more_than_the_capacity_waits_outside_and_is_written_all_the_same(
             gate.set()
         assert sorted(answer.result() for answer in answers) == list(range(100))
     assert max(batches) <= 5
+
+
+async def gathered(*, turns_between: int, gather: float = 60.0) -> list[list[int]]:
+    """What is written of ten items, each of which comes some turns of the loop after the one before."""
+    batches: list[list[int]] = []
+
+    async def write(items):
+        batches.append(list(items))
+        for _ in range(5):
+            await SystemClock().sleep(0)
+        return items
+
+    async with (
+        Group(write, in_flight=1, gather=gather) as group,
+        asyncio.TaskGroup() as submitters,
+    ):
+        for number in range(10):
+            submitters.create_task(group.submit(number))
+            for _ in range(turns_between):
+                await SystemClock().sleep(0)
+    return batches
+
+
+async def test_a_batch_fills_while_the_loop_brings_more():
+    assert await gathered(turns_between=3) == [[0], list(range(1, 10))]
+
+
+async def test_nobody_waits_for_a_loop_that_brings_no_more():
+    assert len(await gathered(turns_between=30)) == 10
+
+
+async def test_gathering_ends_with_its_time():
+    assert len(await gathered(turns_between=3, gather=1e-9)) > 2
+
+
+async def test_who_submits_one_by_one_does_not_wait_for_others():
+    turns = 0
+
+    async def write(items):
+        return items
+
+    async with Group(write, in_flight=1, gather=60.0) as group, asyncio.TaskGroup() as counting:
+
+        async def count():
+            nonlocal turns
+            while True:
+                turns += 1
+                await SystemClock().sleep(0)
+
+        counter = counting.create_task(count())
+        for number in range(10):
+            await group.submit(number)
+        counter.cancel()
+    assert turns <= 40
