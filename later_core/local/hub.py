@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from later_core.errors import SubscriberTooSlow
@@ -30,7 +30,8 @@ class Subscription:
         self._filter = filter
         self._max_events = max_events
         self._max_bytes = max_bytes
-        self._events: deque[Event] = deque()
+        #: Each with its weight.
+        self._events: deque[tuple[Event, int]] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
         self._overflowed = False
@@ -47,25 +48,25 @@ class Subscription:
             self.start = self._delivered = position
             self.started.set()
 
-    def put(self, batch: EventBatch) -> None:
-        """Called by the hub; never waits."""
+    def put(self, weighed: Sequence[tuple[Event, int]], position: str) -> None:
+        """Called by the hub with events, their weights, and the position behind them; never waits."""
         if self._overflowed:
             return
-        for event in batch.events:
+        is_wanted = self._filter.matches
+        for event, size in weighed:
             if event.type is not EventType.RESYNC and not (
-                event.instance is not None and self._filter.matches(event.instance)
+                event.instance is not None and is_wanted(event.instance)
             ):
                 continue
-            size = weight(event)
             if len(self._events) >= self._max_events or (
                 self._events and self._bytes + size > self._max_bytes
             ):
                 self._overflowed = True
                 self._wake.set()
                 return
-            self._events.append(event)
+            self._events.append((event, size))
             self._bytes += size
-        self._bookmark = batch.position
+        self._bookmark = position
         self._wake.set()
 
     async def take(self, limit: int) -> EventBatch:
@@ -79,8 +80,9 @@ class Subscription:
                 raise SubscriberTooSlow(self._delivered)
             self._wake.clear()
             await self._wake.wait()
-        events = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
-        self._bytes -= sum(map(weight, events))
+        taken = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
+        events = [event for event, _ in taken]
+        self._bytes -= sum(size for _, size in taken)
         if self._events or self._overflowed:
             self._delivered = events[-1].position if events else self._delivered
             if not events and self._overflowed:
@@ -128,13 +130,14 @@ class Hub:
     def publish(self, batch: EventBatch) -> None:
         """Called by the follower with each batch of the store's feed."""
         self._position = batch.position
+        weighed = [(event, weight(event)) for event in batch.events]
         for subscription in tuple(self._subscriptions):
             if subscription.start is None:
                 # The first batch after the feed was opened is a mere bookmark; should events come
                 # with it they lie before the start that is promised here.
                 subscription.begin(batch.position)
             else:
-                subscription.put(batch)
+                subscription.put(weighed, batch.position)
 
     def pause(self) -> None:
         """The feed is closed for want of listeners: the next subscriber waits for a new start."""

@@ -19,7 +19,8 @@ from later_core.model.query import Filter
 from later_core.ports.clock import Clock
 from later_core.ports.store import Store
 
-_BATCH = 500
+#: Events that are told at once: they are encoded in one turn of the event loop.
+_BATCH = 100
 #: A bookmark costs a message: a quiet subscriber gets one at most this often, in seconds.
 _BOOKMARK_EVERY = 5.0
 #: History younger than this is left to the hub.

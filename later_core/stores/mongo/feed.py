@@ -9,6 +9,7 @@ hop brings all that has happened, or an empty batch after a second.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -27,9 +28,13 @@ from later_core.stores.mongo.errors import history_error, is_outage
 from later_core.stores.mongo.key_ring import KeyRing
 from later_core.stores.mongo.portion import Portion
 
-#: The most events of one batch, and of the first one.
-_BATCH_EVENTS = 1000
+#: The most events of one read, and of the first one.
+_READ_EVENTS = 1000
 _FIRST_EVENTS = 2
+
+#: The most events of one batch: a millisecond or two of the event loop, for each is decoded, matched and
+#: encoded. Between two of them the loop does what else is due, such as to start instances.
+_BATCH_EVENTS = 64
 
 #: How long the server waits for news before it answers with a bookmark; at first just long enough
 #: to read the history, so that who missed nothing is soon told so.
@@ -78,6 +83,7 @@ async def _read(
         while True:
             for batch in await stream.next():
                 yield batch
+                await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, no time
 
 
 @dataclass(slots=True)
@@ -90,11 +96,11 @@ class _Stream:
     position: str
     wait_ms: int = _FIRST_WAIT_MS
     portion: Portion = field(
-        default_factory=lambda: Portion(first=_FIRST_EVENTS, most=_BATCH_EVENTS)
+        default_factory=lambda: Portion(first=_FIRST_EVENTS, most=_READ_EVENTS)
     )
 
-    async def next(self) -> Sequence[EventBatch]:
-        """What has happened since; at least one batch, if only a bookmark.
+    async def next(self) -> Iterator[EventBatch]:
+        """What has happened since, decoded as it is taken; at least one batch, if only a bookmark.
 
         Raises:
             HistoryLost, StoreUnavailable.
@@ -122,7 +128,7 @@ class _Stream:
         self.position = positions.of_token(batch.details["postBatchResumeToken"])
         weight = sum(payload(document["fullDocument"]) for document in batch.documents)
         self.portion.learn(len(batch.documents), weight)
-        return list(_batches(batch.documents, self.position, self.connection.keys))
+        return _batches(batch.documents, self.position, self.connection.keys)
 
     async def close(self) -> None:
         """Let the server forget the cursor; a read that is under way ends by that too."""
@@ -182,14 +188,14 @@ def _opening(connection: Connection, position: str | None) -> Iterator[None]:
 
 
 def _batches(documents: Sequence[Document], position: str, keys: KeyRing) -> Iterator[EventBatch]:
-    """The events in batches of bounded weight; the last one ends at the position."""
+    """The events in batches of bounded weight and number; the last one ends at the position."""
     events: list[Event] = []
     weight = 0
     for document in documents:
         event = _event(document, keys)
         if event is None or event.instance is None:
             continue
-        if weight >= RESPONSE_MAX_BYTES:
+        if weight >= RESPONSE_MAX_BYTES or len(events) >= _BATCH_EVENTS:
             yield EventBatch(events, events[-1].position)
             events, weight = [], 0
         events.append(event)
