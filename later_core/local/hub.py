@@ -28,6 +28,7 @@ class Subscription:
 
     def __init__(self, filter: Filter, *, max_events: int, max_bytes: int) -> None:
         self._filter = filter
+        self._takes_all = filter == Filter()
         self._max_events = max_events
         self._max_bytes = max_bytes
         #: Each with its weight.
@@ -52,12 +53,7 @@ class Subscription:
         """Called by the hub with events, their weights, and the position behind them; never waits."""
         if self._overflowed:
             return
-        is_wanted = self._filter.matches
-        for event, size in weighed:
-            if event.type is not EventType.RESYNC and not (
-                event.instance is not None and is_wanted(event.instance)
-            ):
-                continue
+        for event, size in weighed if self._takes_all else self._wanted(weighed):
             if len(self._events) >= self._max_events or (
                 self._events and self._bytes + size > self._max_bytes
             ):
@@ -68,6 +64,13 @@ class Subscription:
             self._bytes += size
         self._bookmark = position
         self._wake.set()
+
+    def _wanted(self, weighed: Sequence[tuple[Event, int]]) -> Iterator[tuple[Event, int]]:
+        for event, size in weighed:
+            if event.type is EventType.RESYNC or (
+                event.instance is not None and self._filter.matches(event.instance)
+            ):
+                yield event, size
 
     async def take(self, limit: int) -> EventBatch:
         """The next events, at most this many; with none of them a bookmark.
