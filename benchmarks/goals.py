@@ -6,6 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+#: The peers, as a report names them and as people do.
+PEERS: Mapping[str, str] = {
+    "apscheduler3": "APScheduler 3",
+    "apscheduler3-durable": "APScheduler 3, durable",
+    "apscheduler4": "APScheduler 4",
+    "agenda": "Agenda",
+    "celery": "Celery",
+}
+
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
 
@@ -16,6 +25,9 @@ class Figure:
 
     text: str
     is_reached: bool
+    #: A rate is missed on a machine whose bare pipe is slower than the one that the goal was set by, and the
+    #: share of the pipe that the goal is of that one is reached.
+    is_by_ratio: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +59,24 @@ def median(row: Row, name: str) -> float:
     return float(value["median"] if isinstance(value, Mapping) else value)
 
 
+#: What the bare pipes did a second where the goals were set.
+_PIPE_CREATES = 97_000
+_PIPE_ENDS = 23_000
+_CREATES = 50_000
+_ENDS = 12_000
+
+
+def _rate(
+    row: Row, text: str, *, rate: float, ratio: float, bare: float, goal: int, pipe: int
+) -> Figure:
+    is_share = ratio >= 0.5 and _faultless(row)
+    return Figure(
+        text=text,
+        is_reached=is_share and rate >= goal,
+        is_by_ratio=is_share and rate < goal and bare < pipe and ratio >= goal / pipe,
+    )
+
+
 def _faultless(row: Row) -> bool:
     return not any(row["correctness"].values())
 
@@ -57,10 +87,8 @@ def _stream_create(rows: Rows) -> Figure | None:
         return None
     rate, ratio = median(row, "later_per_second"), median(row, "ratio")
     bare = median(row, "bare_per_second")
-    return Figure(
-        text=f"{rate:,.0f}/s; {ratio:.2f} of the pipe's {bare:,.0f}/s",
-        is_reached=rate >= 50_000 and ratio >= 0.5 and _faultless(row),
-    )
+    text = f"{rate:,.0f}/s; {ratio:.2f} of the pipe's {bare:,.0f}/s"
+    return _rate(row, text, rate=rate, ratio=ratio, bare=bare, goal=_CREATES, pipe=_PIPE_CREATES)
 
 
 def _unary(in_flight: int) -> Callable[[Rows], Figure | None]:
@@ -94,9 +122,24 @@ def _burst(rows: Rows) -> Figure | None:
         return None
     rate, ratio = median(row, "later_per_second"), median(row, "ratio_same")
     bare = median(row, "bare_same_per_second")
+    text = f"{rate:,.0f}/s; {ratio:.2f} of the pipe's {bare:,.0f}/s"
+    return _rate(row, text, rate=rate, ratio=ratio, bare=bare, goal=_ENDS, pipe=_PIPE_ENDS)
+
+
+def _burst_beside_peers(rows: Rows) -> Figure | None:
+    row = find(rows, "burst")
+    beside = {
+        name: median(peer, "ended_per_second")
+        for name in PEERS
+        if (peer := find(rows, name, measure="burst")) is not None
+    }
+    if row is None or not beside:
+        return None
+    best = max(beside, key=lambda name: beside[name])
+    times = median(row, "later_per_second") / beside[best]
     return Figure(
-        text=f"{rate:,.0f}/s; {ratio:.2f} of the pipe's {bare:,.0f}/s",
-        is_reached=rate >= 12_000 and ratio >= 0.5 and _faultless(row),
+        text=f"{times:.1f} x the {beside[best]:,.0f}/s of {PEERS[best]}",
+        is_reached=times >= 3 and _faultless(row),
     )
 
 
@@ -222,6 +265,11 @@ GOALS: tuple[Goal, ...] = (
         measure="burst: 20,000 due at one instant",
         wanted=">= 12,000/s and >= 0.5 of a bare claim-call-finish pipe; none lost, none twice",
         judge=_burst,
+    ),
+    Goal(
+        measure="the same, beside peers in the same run",
+        wanted=">= 3 x the best of them",
+        judge=_burst_beside_peers,
     ),
     Goal(
         measure="lateness at 1,000/s, 1,000,000 pending",

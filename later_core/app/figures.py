@@ -7,13 +7,12 @@ from functools import partial
 
 from later_core.engine.watchdog import Watchdog
 from later_core.local.database_clock import DatabaseClock
-from later_core.local.feed_lag import FeedLag
 from later_core.local.health import Health
 from later_core.local.hub import Hub
 from later_core.local.runs import Runs
 from later_core.local.window import Window
 from later_core.ports.clock import Clock
-from later_core.ports.observer import Figures, Observer
+from later_core.ports.observer import Figure, Figures, Observer
 
 
 def show_figures(
@@ -22,13 +21,16 @@ def show_figures(
     window: Window,
     runs: Runs,
     hub: Hub,
-    feed_lags: Mapping[str, FeedLag],
+    several: Mapping[str, Mapping[str, Figure]],
     watchdog: Watchdog | None,
     health: Health,
     clock: Clock,
     database_clock: DatabaseClock,
 ) -> None:
-    """Let the observer, if there is one, ask for them: each only reads, in a moment, in any thread."""
+    """Let the observer, if there is one, ask for them: each only reads, in a moment, in any thread.
+
+    ``several`` has the figures of which there is one for each value of an attribute.
+    """
     if observer is None:
         return
     shown: Figures = {
@@ -36,7 +38,7 @@ def show_figures(
         "later.window.backlog": lambda: window.backlog_size,
         "later.attempts.running": lambda: len(runs),
         "later.subscribers": lambda: len(hub),
-        "later.feed.lag": {feed: lag.seconds for feed, lag in feed_lags.items()},
+        **several,
         "later.loop.lag": watchdog.take_longest if watchdog else lambda: None,
         "later.clock.offset": partial(_offset, clock, database_clock),
         "later.serving": lambda: float(health.is_serving),

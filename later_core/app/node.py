@@ -137,13 +137,14 @@ async def node(
         database_clock=database_clock,
         on_scheduled_end=doorbell.ring,
     )
+    places = Places(
+        PlaceRules(limits=tasks.concurrency_limits, breakers=tasks.breakers), clock=clock
+    )
     admission = Admission(
         means=Means(
             slots=Slots(store=store, lease=lease, clock=clock),
             permits=PermitBook(store=store, rates=tasks.rates),
-            places=Places(
-                PlaceRules(limits=tasks.concurrency_limits, breakers=tasks.breakers), clock=clock
-            ),
+            places=places,
             clock=clock,
             database_clock=database_clock,
         ),
@@ -255,7 +256,6 @@ async def node(
         doorbell=doorbell,
         database_clock=database_clock,
     )
-    transfer = Transfer(store=store, intake=intake)
     inventory = Inventory(
         store=store,
         tasks=tasks,
@@ -266,6 +266,7 @@ async def node(
         lateness=lateness,
         version=version("later-core"),
         started_at=started_at,
+        is_breaker_open=places.is_open,
     )
     access = AccessParts.of(store, settings, clock, database_clock)
     loops = {
@@ -292,7 +293,10 @@ async def node(
         window=window,
         runs=runs,
         hub=hub,
-        feed_lags=lags,
+        several={
+            "later.feed.lag": {feed: lag.seconds for feed, lag in lags.items()},
+            "later.breaker.open": {task: partial(places.is_open, task) for task in tasks.breakers},
+        },
         watchdog=watchdog,
         health=health,
         clock=clock,
@@ -311,7 +315,7 @@ async def node(
             run_loops(loops, clock),
             instances,
             schedules,
-            transfer,
+            Transfer(store=store, intake=intake) as transfer,
             access.tokens,
             asyncio.TaskGroup() as group,
         ):

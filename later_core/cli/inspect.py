@@ -18,6 +18,7 @@ from later_core.cli.session import converse
 from later_core.cli.times import iso, relative, spell_late
 from later_core.client.records import plugins_record, stats_record
 from later_core.model.stats import Stats
+from later_core.model.task_limits import NO_LIMITS
 from later_core.ports.clock import SystemClock
 from later_core.ports.tasks import WithLimits
 from later_core.settings import assignments
@@ -52,9 +53,13 @@ def plugins(assigned: Sequence[str], config: Path | None, *, as_json: bool) -> N
         ],
         prose=True,
     )
-    if tasks.rates:
+    limited = [each for each in installed if each.rate_limit or each.limits != NO_LIMITS]
+    if limited:
         click.echo()
-        print_table(("TASK", "RATE LIMIT"), [(n, str(rate)) for n, rate in tasks.rates.items()])
+        print_table(
+            ("TASK", "RATE LIMIT", "ON A NODE"),
+            [(each.task.name, str(each.rate_limit or ""), str(each.limits)) for each in limited],
+        )
     if catalog.rejected:
         click.echo()
         print_table(

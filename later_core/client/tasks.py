@@ -9,8 +9,9 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 
 from later_core.model.rate import RateLimit
+from later_core.model.task_limits import NO_LIMITS, TaskLimits
 from later_core.ports.tasks import RejectedPlugin
-from later_core.rpc.convert_inventory import from_rate_limit
+from later_core.rpc.convert_inventory import from_limits, from_rate_limit
 from later_core.rpc.v1 import later_pb2 as pb
 
 
@@ -19,7 +20,8 @@ class TaskInfo:
     """A task that the server can run, and the distribution that provides it.
 
     ``parameters_schema`` is JSON Schema, None where the task declares none; ``rate_limit`` the one in force,
-    None where it may start as often as it is due.
+    None where it may start as often as it is due. ``limits`` is what it may take of the node that answered,
+    ``is_breaker_open`` whether that one leaves it alone for a while.
     """
 
     name: str
@@ -28,6 +30,8 @@ class TaskInfo:
     version: str
     parameters_schema: Mapping[str, Any] | None = None
     rate_limit: RateLimit | None = None
+    limits: TaskLimits = NO_LIMITS
+    is_breaker_open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,4 +55,6 @@ def from_task(message: pb.Task) -> TaskInfo:
             else None
         ),
         rate_limit=from_rate_limit(message.rate_limit) if message.HasField("rate_limit") else None,
+        limits=from_limits(message.limits),
+        is_breaker_open=message.is_breaker_open,
     )

@@ -44,6 +44,10 @@ class Places:
         """The tasks whose breakers are open."""
         return self._breakers.open
 
+    def is_open(self, task: str) -> bool:
+        """Whether the task's breaker is open; may be asked from any thread."""
+        return task in self._breakers.open
+
     def free_at(self, task: str) -> float:
         """When a place may be free, by the monotonic clock; infinity: once one is given back."""
         if self._is_full(task):

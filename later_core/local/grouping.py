@@ -20,7 +20,8 @@ Answer = TypeVar("Answer")
 class Group(Generic[Item, Answer]):
     """Collects concurrent submissions and writes them together.
 
-    A submission that meets an idle group is written at once: nothing waits for company. While
+    A submission that meets an idle group is written at once: without the two that follow, nothing waits for
+    company. While
     ``in_flight`` batches are under way the next one fills, up to ``limit`` items; with a ``pace`` it
     also fills until so many seconds after the one before was begun. With ``gather`` it also fills while the
     event loop is busy bringing more, for so many seconds at the most; who submits one by one, alone, does
@@ -108,6 +109,8 @@ class Group(Generic[Item, Answer]):
                 continue
             if self._gather and max(self._held, self._last) > 1:
                 await self._gather_more()
+                if not self._waiting:  # another worker has taken all of it
+                    continue
             self._begun_at = self._clock.monotonic()
             take = self._last = min(self._limit, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(take)]

@@ -72,17 +72,19 @@ class Subscription:
             ):
                 yield event, size
 
+    async def something(self) -> None:
+        """Wait until ``take`` has something to answer."""
+        while not self._events and self._bookmark is None and not self._overflowed:
+            self._wake.clear()
+            await self._wake.wait()
+
     async def take(self, limit: int) -> EventBatch:
         """The next events, at most this many; with none of them a bookmark.
 
         Raises:
             SubscriberTooSlow: the queue has overflowed, and what it held has been taken.
         """
-        while not self._events and self._bookmark is None:
-            if self._overflowed:
-                raise SubscriberTooSlow(self._delivered)
-            self._wake.clear()
-            await self._wake.wait()
+        await self.something()
         taken = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
         events = [event for event, _ in taken]
         self._bytes -= sum(size for _, size in taken)

@@ -1,13 +1,16 @@
-"""One piece of work in each turn of the event loop."""
+"""Few pieces of work in each turn of the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 
+#: For so many who wait, one is let through: were it one in all, the last of a thousand would come too late.
+_SHARE = 16
+
 
 class Turnstile:
-    """Lets one through in each turn of the event loop, in the order of their coming.
+    """Lets one through in each turn of the event loop, or of many a sixteenth, in the order of their coming.
 
     Many who are woken at once, such as subscribers by the same news, would else all do their work in one
     turn, and what is due meanwhile would start only behind the last of them.
@@ -29,10 +32,12 @@ class Turnstile:
         await waiter
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._waiting:
+        left = max(1, len(self._waiting) // _SHARE)
+        while self._waiting and left:
             waiter = self._waiting.popleft()
             if not waiter.done():  # else it was cancelled
                 waiter.set_result(None)
-                loop.call_soon(self._turn, loop)
-                return
-        self._is_free = True
+                left -= 1
+        self._is_free = not self._waiting and left > 0
+        if not self._is_free:
+            loop.call_soon(self._turn, loop)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from later_core.model.breaker import Breaker
-from later_core.model.duration import parse_duration
+from later_core.model.duration import format_duration, parse_duration
 
 _T = TypeVar("_T")
 
@@ -31,6 +31,18 @@ class TaskLimits:
     time: timedelta | None = None
     concurrency: int | None = None
     breaker: Breaker | None = None
+
+    def __str__(self) -> str:
+        said = [
+            f"{format_duration(self.time)} each" if self.time is not None else "",
+            f"{self.concurrency} at once" if self.concurrency is not None else "",
+            f"breaker {self.breaker}" if self.breaker is not None else "",
+        ]
+        return ", ".join(filter(None, said))
+
+
+#: Of most tasks.
+NO_LIMITS = TaskLimits()
 
 
 def parse_by_task(text: str, parse: Callable[[str], _T], *, such: str) -> dict[str, _T | None]:

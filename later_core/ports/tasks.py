@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
 from later_core.model.breaker import Breaker
 from later_core.model.rate import RateLimit
-from later_core.model.task_limits import TaskLimits, in_force
+from later_core.model.task_limits import NO_LIMITS, TaskLimits, in_force
 from later_core.plugin.task import Task
 
 
@@ -21,7 +21,7 @@ class InstalledTask:
     distribution: str
     version: str
     rate_limit: RateLimit | None = None
-    limits: TaskLimits = field(default_factory=TaskLimits)
+    limits: TaskLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,12 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
+from later_core.model.breaker import Breaker
 from later_core.model.node import ListedNode, Node, NodeStatus
 from later_core.model.query import Counts
 from later_core.model.rate import RateLimit
 from later_core.model.stats import Lateness, Stats
+from later_core.model.task_limits import NO_LIMITS, TaskLimits
 from later_core.ports.tasks import InstalledTask, RejectedPlugin
 from later_core.rpc import json_text
 from later_core.rpc.convert import FROM_STATE, TO_STATE
@@ -18,7 +20,7 @@ from later_core.rpc.times import exact_duration, from_timestamp, to_duration, to
 from later_core.rpc.v1 import later_pb2 as pb
 
 
-def to_task(installed: InstalledTask) -> pb.Task:
+def to_task(installed: InstalledTask, *, is_breaker_open: bool = False) -> pb.Task:
     """An installed task on the wire."""
     task = installed.task
     return pb.Task(
@@ -28,6 +30,43 @@ def to_task(installed: InstalledTask) -> pb.Task:
         version=installed.version,
         parameters_schema=_schema(task.name, task.parameters_schema),
         rate_limit=_rate_limit(installed.rate_limit),
+        limits=_limits(installed.limits),
+        is_breaker_open=is_breaker_open,
+    )
+
+
+def _limits(limits: TaskLimits) -> pb.TaskLimits | None:
+    if limits == NO_LIMITS:
+        return None
+    breaker = limits.breaker
+    return pb.TaskLimits(
+        time_limit=None if limits.time is None else to_duration(limits.time),
+        concurrency_limit=limits.concurrency or 0,
+        breaker=None if breaker is None else _breaker(breaker),
+    )
+
+
+def _breaker(breaker: Breaker) -> pb.Breaker:
+    return pb.Breaker(
+        crashes=breaker.crashes,
+        within=to_duration(breaker.within),
+        cool_down=to_duration(breaker.cool_down),
+    )
+
+
+def from_limits(message: pb.TaskLimits) -> TaskLimits:
+    """The limits of a task that a server sent."""
+    breaker = message.breaker
+    return TaskLimits(
+        time=exact_duration(message.time_limit) if message.HasField("time_limit") else None,
+        concurrency=message.concurrency_limit or None,
+        breaker=Breaker(
+            crashes=breaker.crashes,
+            within=exact_duration(breaker.within),
+            cool_down=exact_duration(breaker.cool_down),
+        )
+        if message.HasField("breaker")
+        else None,
     )
 
 

@@ -153,7 +153,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         message: Message = request
         if not is_ready(message):
             async with self._preparing:
-                await asyncio.to_thread(prepare)
+                if not is_ready(message):  # nor has another call prepared it meanwhile
+                    await asyncio.to_thread(prepare)
         check(message)
         return message
 

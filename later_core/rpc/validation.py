@@ -35,8 +35,10 @@ _LONGEST_SECONDS = int(DURATION_MAX.total_seconds())
 
 def is_ready(message: Message) -> bool:
     """Whether ``check`` answers at once; else ``prepare`` is to be called before, off the event loop."""
-    return _JUDGE_IS_LOADED.is_set() or (
-        isinstance(message, pb.CreateInstanceRequest) and _is_plainly_right(message)
+    return (
+        _JUDGE_IS_LOADED.is_set()
+        or not _has_rules(message)
+        or (isinstance(message, pb.CreateInstanceRequest) and _is_plainly_right(message))
     )
 
 
@@ -58,6 +60,8 @@ def check(message: Message) -> None:
     create = message if isinstance(message, pb.CreateInstanceRequest) else None
     if create is not None and _is_plainly_right(create):
         return
+    if not _has_rules(message):
+        return
     from later_core.rpc.violations import violations_of
 
     found = violations_of(message)
@@ -71,6 +75,12 @@ def check(message: Message) -> None:
         and message.spec.HasField("retry")
     ):
         _check_backoffs(message.spec.retry, "spec.")
+
+
+def _has_rules(message: Message) -> bool:
+    """Whether there is anything to judge: health, reflection and messages without fields have no rules."""
+    kind = message.DESCRIPTOR
+    return kind.file is pb.DESCRIPTOR and bool(kind.fields)
 
 
 def _is_plainly_right(request: pb.CreateInstanceRequest) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from later_core.errors import TaskNotFound
@@ -20,7 +20,7 @@ from later_core.ports.tasks import InstalledTask, RejectedPlugin, Tasks
 class Inventory:
     """Answers from the catalog, the store's rows and this node's memory."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing that is told
         self,
         *,
         store: Store,
@@ -32,6 +32,7 @@ class Inventory:
         lateness: LatenessRecord,
         version: str,
         started_at: datetime,
+        is_breaker_open: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._store = store
         self._tasks = tasks
@@ -40,6 +41,8 @@ class Inventory:
         self._hub = hub
         self._lease = lease
         self._lateness = lateness
+        #: Whether this node leaves the task of this name alone for a while.
+        self.is_breaker_open = is_breaker_open
         self._version = version
         self._started_at = started_at
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +11,8 @@ from datetime import timedelta
 from later_core.errors import HistoryLost, TooManyWatches
 from later_core.local.caller import caller
 from later_core.local.database_clock import DatabaseClock
-from later_core.local.hub import Hub
+from later_core.local.hub import Hub, Subscription
+from later_core.local.turnstile import Turnstile
 from later_core.model.event import Event, EventBatch, EventType
 from later_core.model.instance import Instance
 from later_core.model.limits import SNAPSHOTS_AT_ONCE
@@ -19,15 +20,11 @@ from later_core.model.query import Filter
 from later_core.ports.clock import Clock
 from later_core.ports.store import Store
 
-#: Events that are told at once: they are encoded in one turn of the event loop.
-_BATCH = 100
+_BATCH = 500
 #: A bookmark costs a message: a quiet subscriber gets one at most this often, in seconds.
 _BOOKMARK_EVERY = 5.0
 #: History younger than this is left to the hub.
 _PRESENT = timedelta(seconds=1)
-
-
-_Take = Callable[[int], Awaitable[EventBatch]]
 
 
 class Subscriptions:
@@ -52,6 +49,7 @@ class Subscriptions:
         self._database_clock = database_clock
         self._max_watches = max_watches
         self._watches = 0
+        self._turnstile = Turnstile()
         self._snapshots = asyncio.Semaphore(SNAPSHOTS_AT_ONCE)
 
     async def watch(
@@ -140,7 +138,7 @@ class Subscriptions:
                 except HistoryLost:
                     yield EventBatch([self._resync(start)], start)
                 position = start
-            async with aclosing(self._from_hub(subscription.take, position)) as news:
+            async with aclosing(self._from_hub(subscription, position)) as news:
                 async for batch in news:
                     yield batch
 
@@ -155,10 +153,15 @@ class Subscriptions:
                 if batch.position >= start:
                     return
 
-    async def _from_hub(self, take: _Take, position: str) -> AsyncGenerator[EventBatch, None]:
+    async def _from_hub(
+        self, subscription: Subscription, position: str
+    ) -> AsyncGenerator[EventBatch, None]:
         told_at = self._clock.monotonic()
         while True:
-            batch = await take(_BATCH)
+            await subscription.something()
+            # What is taken is encoded and written in this turn of the event loop.
+            await self._turnstile.enter()
+            batch = await subscription.take(_BATCH)
             # A subscriber that comes with a position ahead of the hub's has seen these already.
             events = [event for event in batch.events if event.position > position]
             now = self._clock.monotonic()

@@ -130,6 +130,14 @@ GAUGES = (
         attributes=("later.feed",),
     ),
     Metric(
+        name="later.breaker.open",
+        kind=Kind.GAUGE,
+        unit="{breaker}",
+        description="1 while this node leaves the task alone, since it crashed again and again, else 0. Only"
+        " of tasks that have a breaker.",
+        attributes=("later.task",),
+    ),
+    Metric(
         name="later.loop.lag",
         kind=Kind.GAUGE,
         unit="s",

@@ -57,5 +57,5 @@ def test_every_hook_says_when_how_often_and_what_if_it_raises(hook: str):
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_every_setting_has_a_row(name: str, root: Path):
-    page = (root / "docs" / "operating.md").read_text(encoding="utf-8")
+    page = (root / "docs" / "settings.md").read_text(encoding="utf-8")
     assert f"| `{name}` |" in page

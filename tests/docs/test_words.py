@@ -75,7 +75,7 @@ def test_every_error_that_ends_the_server_is_known_here():
 def test_operators_are_told_what_to_do_on_each_error_that_ends_the_server(
     error: errors.Misconfigured, root: Path
 ):
-    page = (root / "docs" / "operating.md").read_text(encoding="utf-8")
+    page = (root / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     found = re.search(rf"^### {error.reason}\n(.+?)(?=^### |\Z)", page, re.MULTILINE | re.DOTALL)
     assert found is not None
     quoted = re.findall(r"^> (.+)$", found[1], re.MULTILINE)

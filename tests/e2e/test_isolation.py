@@ -126,6 +126,7 @@ async def test_echo_and_plain_functions_go_on_beside_a_plugin_that_crashes_block
             ),
         )
         found = await ledger.read(client)
+        told = {task.name: task for task in (await client.tasks()).tasks}
 
     for request in good:
         ended = found[request.id]
@@ -142,5 +143,10 @@ async def test_echo_and_plain_functions_go_on_beside_a_plugin_that_crashes_block
     left = Counter((each.task, each.state) for each in found.values() if not each.state.is_final)
     assert left == {("blocks", State.RUNNING): 40, ("crashes", State.PENDING): 3}
     assert "breaker open" in server.log
+    assert [name for name, task in told.items() if task.is_breaker_open] == ["crashes"]
+    assert (told["spins"].limits.time, told["spins"].limits.concurrency) == (
+        timedelta(seconds=1),
+        1,
+    )
     # Threads that never return do not keep it from ending in order.
     await server.stop()

@@ -93,6 +93,8 @@ async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]
     await server.start()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "300")
+    # Without a rule there is no breaker to tell of.
+    monkeypatch.setenv("LATER_BREAKERS", "echo=5/1m")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
     yield collector
     await server.stop(None)

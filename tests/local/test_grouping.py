@@ -150,7 +150,9 @@ async def test_more_than_the_capacity_waits_outside_and_is_written_all_the_same(
     assert max(batches) <= 5
 
 
-async def gathered(*, turns_between: int, gather: float = 60.0) -> list[list[int]]:
+async def gathered(
+    *, turns_between: int, gather: float = 60.0, in_flight: int = 1
+) -> list[list[int]]:
     """What is written of ten items, each of which comes some turns of the loop after the one before."""
     batches: list[list[int]] = []
 
@@ -161,7 +163,7 @@ async def gathered(*, turns_between: int, gather: float = 60.0) -> list[list[int
         return items
 
     async with (
-        Group(write, in_flight=1, gather=gather) as group,
+        Group(write, in_flight=in_flight, gather=gather) as group,
         asyncio.TaskGroup() as submitters,
     ):
         for number in range(10):
@@ -173,6 +175,12 @@ async def gathered(*, turns_between: int, gather: float = 60.0) -> list[list[int
 
 async def test_a_batch_fills_while_the_loop_brings_more():
     assert await gathered(turns_between=3) == [[0], list(range(1, 10))]
+
+
+async def test_of_two_that_gather_at_once_none_writes_an_empty_batch():
+    batches = await gathered(turns_between=0, in_flight=2)
+    assert [] not in batches
+    assert sorted(number for batch in batches for number in batch) == list(range(10))
 
 
 async def test_nobody_waits_for_a_loop_that_brings_no_more():

@@ -98,3 +98,19 @@ async def test_a_resync_passes_every_filter():
         hub.publish(batch(position="0"))
         hub.publish(EventBatch([resync], "5"))
         assert (await subscription.take(10)).events == [resync]
+
+
+async def test_who_asked_for_everything_and_who_did_not_are_told_from_one_publication():
+    hub = Hub()
+    with (
+        hub.subscribe(Filter()) as all_of_it,
+        hub.subscribe(Filter(tasks=frozenset({"t"}))) as some,
+    ):
+        hub.publish(batch(position="0"))
+        hub.publish(batch(event(1), event(2, task="other"), event(3, size=100)))
+        assert [e.position for e in (await all_of_it.take(10)).events] == [
+            "00000001",
+            "00000002",
+            "00000003",
+        ]
+        assert [e.position for e in (await some.take(10)).events] == ["00000001", "00000003"]

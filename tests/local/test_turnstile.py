@@ -33,6 +33,21 @@ async def test_many_who_come_at_once_enter_one_in_each_turn_and_in_their_order()
     assert len({turn for _, turn in entered}) == 10
 
 
+async def test_of_a_thousand_the_last_one_enters_soon():
+    turnstile, turns = Turnstile(), Turns()
+
+    async def work():
+        await turnstile.enter()
+        return turns.count
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work()) for _ in range(1_000)]
+    entered = [task.result() for task in tasks]
+    assert entered == sorted(entered)
+    assert max(map(entered.count, entered)) <= 1_000 // 16
+    assert entered[-1] - entered[0] < 100
+
+
 async def test_one_alone_enters_at_once():
     turnstile, turns = Turnstile(), Turns()
     for _ in range(3):

@@ -157,7 +157,14 @@ def _tasks(answers: Answers) -> Iterator[Finding]:
             f"not on every node: {', '.join(partly)}",
             "install the same plugins everywhere: a node without a task refuses its creates",
         )
-    if not unresolved and not partly:
+    crashing = [task.name for task in answers.tasks.tasks if task.is_breaker_open]
+    if crashing:
+        yield warn(
+            "tasks",
+            f"left alone on the node that answered, since they crash again and again: {', '.join(crashing)}",
+            "its log says what they crash with; instances wait, and one is tried now and then",
+        )
+    if not unresolved and not partly and not crashing:
         yield ok("tasks", "every node has each of them")
 
 

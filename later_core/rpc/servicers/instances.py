@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from later_core.errors import InvalidRequest, LaterError
-from later_core.local.turnstile import Turnstile
 from later_core.model.instance import Instance, NewInstance
 from later_core.model.limits import PAGE_DEFAULT_SIZE, RESPONSE_MAX_BYTES
 from later_core.model.query import Page, PageKey
@@ -47,7 +46,6 @@ class InstanceServicer(InstanceServiceServicer):
         self._instances = instances
         self._subscriptions = subscriptions
         self._encoded = EncodedEvents()
-        self._turnstile = Turnstile()
 
     async def CreateInstance(
         self, request: pb.CreateInstanceRequest, context: _Context
@@ -140,7 +138,6 @@ class InstanceServicer(InstanceServiceServicer):
         )
         async with aclosing(batches):
             async for batch in batches:
-                await self._turnstile.enter()
                 for response in self._encoded.responses(batch):
                     yield response
 

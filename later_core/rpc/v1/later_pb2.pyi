@@ -311,7 +311,7 @@ class InstanceError(message.Message):
     MESSAGE_FIELD_NUMBER: builtins.int
     reason: builtins.str
     """A stable word in UPPER_SNAKE_CASE: what the task says, or one of TASK_FAILED, TIMEOUT, MISSED,
-    NODE_LOST, SHUTDOWN, TASK_NOT_INSTALLED, RESULT_INVALID, RESULT_TOO_LARGE.
+    NODE_LOST, PROCESS_DIED, SHUTDOWN, TASK_NOT_INSTALLED, RESULT_INVALID, RESULT_TOO_LARGE.
     """
     message: builtins.str
     """A sentence for people."""
@@ -2398,6 +2398,8 @@ class Task(message.Message):
     VERSION_FIELD_NUMBER: builtins.int
     PARAMETERS_SCHEMA_FIELD_NUMBER: builtins.int
     RATE_LIMIT_FIELD_NUMBER: builtins.int
+    LIMITS_FIELD_NUMBER: builtins.int
+    IS_BREAKER_OPEN_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its unique name."""
     description: builtins.str
@@ -2406,6 +2408,10 @@ class Task(message.Message):
     """The distribution that provides it."""
     version: builtins.str
     """The version of that distribution."""
+    is_breaker_open: builtins.bool
+    """Whether the node that answers leaves it alone for a while, since it has crashed again and again: its
+    breaker is open.
+    """
     @builtins.property
     def parameters_schema(self) -> struct_pb2.Struct:
         """JSON Schema of the parameters; unset where the task declares none."""
@@ -2416,6 +2422,10 @@ class Task(message.Message):
         unset: as often as it is due.
         """
 
+    @builtins.property
+    def limits(self) -> TaskLimits:
+        """What it may take of the node that answers: what the operator has set, else what its author declares."""
+
     def __init__(
         self,
         *,
@@ -2425,10 +2435,78 @@ class Task(message.Message):
         version: builtins.str = ...,
         parameters_schema: struct_pb2.Struct | None = ...,
         rate_limit: RateLimit | None = ...,
+        limits: TaskLimits | None = ...,
+        is_breaker_open: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["parameters_schema", b"parameters_schema", "rate_limit", b"rate_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["limits", b"limits", "parameters_schema", b"parameters_schema", "rate_limit", b"rate_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["description", b"description", "distribution", b"distribution", "name", b"name", "parameters_schema", b"parameters_schema", "rate_limit", b"rate_limit", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["description", b"description", "distribution", b"distribution", "is_breaker_open", b"is_breaker_open", "limits", b"limits", "name", b"name", "parameters_schema", b"parameters_schema", "rate_limit", b"rate_limit", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TaskLimits(message.Message):
+    """What a task may take of a node; unset: as much as there is."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TIME_LIMIT_FIELD_NUMBER: builtins.int
+    CONCURRENCY_LIMIT_FIELD_NUMBER: builtins.int
+    BREAKER_FIELD_NUMBER: builtins.int
+    concurrency_limit: builtins.int
+    """How many of its instances run at once on a node; 0: no limit."""
+    @builtins.property
+    def time_limit(self) -> duration_pb2.Duration:
+        """How long an attempt may take, whatever its instance asks for."""
+
+    @builtins.property
+    def breaker(self) -> Breaker:
+        """When a node leaves it alone for a while; unset: never."""
+
+    def __init__(
+        self,
+        *,
+        time_limit: duration_pb2.Duration | None = ...,
+        concurrency_limit: builtins.int = ...,
+        breaker: Breaker | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["breaker", b"breaker", "time_limit", b"time_limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["breaker", b"breaker", "concurrency_limit", b"concurrency_limit", "time_limit", b"time_limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Breaker(message.Message):
+    """After which crashes a node leaves a task alone. Each time that the instance that is let through afterwards
+    crashes too, the next pause is twice as long, up to ten minutes or the first one, if that is longer.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CRASHES_FIELD_NUMBER: builtins.int
+    WITHIN_FIELD_NUMBER: builtins.int
+    COOL_DOWN_FIELD_NUMBER: builtins.int
+    crashes: builtins.int
+    """So many in a row."""
+    @builtins.property
+    def within(self) -> duration_pb2.Duration:
+        """Within so long."""
+
+    @builtins.property
+    def cool_down(self) -> duration_pb2.Duration:
+        """For so long at first."""
+
+    def __init__(
+        self,
+        *,
+        crashes: builtins.int = ...,
+        within: duration_pb2.Duration | None = ...,
+        cool_down: duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["cool_down", b"cool_down", "within", b"within"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["cool_down", b"cool_down", "crashes", b"crashes", "within", b"within"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

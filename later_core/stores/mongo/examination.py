@@ -41,7 +41,7 @@ async def _findings(connection: Connection, clock: Clock) -> AsyncIterator[Findi
         await check_server(connection, clock)
     except Misconfigured as error:
         sentence, _, remedy = str(error).partition(": ")
-        yield fail("database", sentence, remedy or "see the page on operating")
+        yield fail("database", sentence, remedy or "see the page on MongoDB")
         return
     except StoreUnavailable as error:
         yield fail("database", error.detail, "start MongoDB, or correct LATER_MONGODB_URI")

@@ -112,6 +112,14 @@ def test_a_plugin_in_quarantine_is_named_with_the_reason():
     assert "pip uninstall plugin-x" in finding.remedy
 
 
+def test_a_task_that_is_left_alone_is_noticed():
+    crashing = replace(ECHO, name="crashing", is_breaker_open=True)
+    finding = the_one(tasks=TaskList(tasks=[ECHO, crashing], rejected=[]))
+    assert (finding.check, finding.verdict) == ("tasks", Verdict.WARN)
+    assert "crashing" in finding.found
+    assert "echo" not in finding.found
+
+
 def test_a_server_without_any_task_is_noticed():
     assert the_one(tasks=TaskList(tasks=[], rejected=[])).check == "plugins"
 

@@ -189,3 +189,22 @@ async def test_large_events_come_in_batches_of_bounded_weight(store: MongoStore)
     for batch in reader.read:
         if batch.events:
             assert batch.position >= batch.events[-1].position
+
+
+async def test_many_events_come_in_portions_and_a_reader_may_resume_behind_each(
+    store: MongoStore,
+) -> None:
+    now = await moment_of(store)
+    position = await position_now(store)
+    many = [an_instance(f"{n:03d}", execution_time=now + HOUR) for n in range(300)]
+    await insert(store, *many)
+    await put_mark(store)
+    async with following(store, position) as reader:
+        events = await reader.until("mark")
+    assert [event.instance for event in events] == many
+    assert max(len(batch.events) for batch in reader.read) <= 64
+    told = 0
+    for batch in reader.read[:-1]:
+        told += len(batch.events)
+        async with following(store, batch.position) as resumed:
+            assert await resumed.until("mark") == events[told:]

@@ -20,7 +20,7 @@ class TasksPage(BoardPage):
     PAGE = Page.TASKS
 
     def body(self) -> Iterable[Widget]:
-        yield Table("TASK", "DISTRIBUTION", "VERSION", "RATE LIMIT", "DESCRIPTION", id="tasks")
+        yield Table("TASK", "DISTRIBUTION", "VERSION", "LIMITS", "DESCRIPTION", id="tasks")
 
     def draw(self) -> None:
         tasks = self.desk.board.tasks
@@ -30,9 +30,14 @@ class TasksPage(BoardPage):
 
 
 def _task(task: TaskInfo) -> Row:
-    limit = task.rate_limit
-    said = f"{limit.count} in {format_duration(limit.per)}" if limit else ""
-    cells = (task.name, task.distribution, task.version, said, task.description)
+    rate = task.rate_limit
+    said = ", ".join(
+        filter(
+            None, (f"{rate.count} in {format_duration(rate.per)}" if rate else "", str(task.limits))
+        )
+    )
+    about = Text("left alone: its breaker is open", style="red") if task.is_breaker_open else None
+    cells = (task.name, task.distribution, task.version, said, about or task.description)
     return f"task {task.name}", cells
 
 
