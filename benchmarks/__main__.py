@@ -21,6 +21,7 @@ from benchmarks import (
     round_trips,
     startup,
     table,
+    timers,
     watch,
     window,
 )
@@ -32,6 +33,7 @@ PROGRAMS: tuple[Program[Any], ...] = (
     create_stream.PROGRAM,
     create_unary.PROGRAM,
     burst.PROGRAM,
+    timers.PROGRAM,
     lateness.PROGRAM,
     startup.PROGRAM,
     window.PROGRAM,

@@ -152,8 +152,14 @@ def _lateness(
             return None
         p50, p99 = median(row, "p50_ms"), median(row, "p99_ms")
         early = row["correctness"]["early"]
+        floor = find(rows, "timers", rate=rate)
+        beside = (
+            f"; a bare event loop {median(floor, 'p50_ms'):.2f} and {median(floor, 'p99_ms'):.2f} ms"
+            if floor is not None
+            else ""
+        )
         return Figure(
-            text=f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, {early} early",
+            text=f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, {early} early{beside}",
             is_reached=p50 < p50_ms and p99 < p99_ms and _faultless(row),
         )
 

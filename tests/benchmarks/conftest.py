@@ -60,6 +60,9 @@ GOOD = [
     ),
     *(unary(in_flight) for in_flight in (1, 64, 256)),
     row("burst", "burst", {}, later_per_second=13_000, ratio_same=0.6, bare_same_per_second=22_000),
+    row("apscheduler3", "burst", {}, ended_per_second=2_000),
+    row("celery", "burst", {}, ended_per_second=1_500),
+    row("timers", "bare event loop", {"rate": 1_000}, p50_ms=0.1, p99_ms=0.4),
     *(
         late(pending, rate)
         for pending in (10_000, 1_000_000, 10_000_000)

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import pages
 from benchmarks.__main__ import PROGRAMS
-from benchmarks.goals import GOALS, find
+from benchmarks.goals import GOALS, PEERS, find
 
 Row = dict[str, Any]
 
@@ -46,7 +46,8 @@ def test_a_goal_is_missed_by_what_is_much_slower(goal: Any, good_report: Row):
         _flat_no_more(rows)
     else:
         for one in rows:
-            _slower(one["values"])
+            if one["program"] not in PEERS:
+                _slower(one["values"])
     assert not goal.judge(rows).is_reached
 
 
@@ -60,6 +61,41 @@ def test_a_goal_is_missed_when_anything_was_lost(goal: Any, good_report: Row):
     for one in rows:
         one["correctness"]["lost"] = 1
     assert not goal.judge(rows).is_reached
+
+
+@pytest.mark.parametrize("program", ["create_stream", "burst"])
+@pytest.mark.parametrize(
+    ("own", "pipe", "verdict"),
+    [
+        (0.3, 0.3, "reached by its ratio, the machine being slow"),
+        (0.3, 0.9, "**missed**"),
+        (0.3, 1.2, "**missed**"),
+    ],
+)
+def test_a_rate_missed_on_a_slow_machine_is_told_by_its_share_of_the_bare_pipe(
+    program: str, own: float, pipe: float, verdict: str, good_report: Row
+):
+    goal, bare, ratio, reference, wanted = {
+        "create_stream": ("stream create", "bare_per_second", "ratio", 97_000, 50_000),
+        "burst": ("burst: 20,000", "bare_same_per_second", "ratio_same", 23_000, 12_000),
+    }[program]
+    found = find(good_report["rows"], program)
+    assert found is not None
+    rate, floor = own * wanted * 1.05, pipe * reference
+    found["values"] |= {"later_per_second": of(rate), bare: of(floor), ratio: of(rate / floor)}
+    (line,) = [
+        line for line in pages.goals(good_report).splitlines() if line.startswith(f"| {goal}")
+    ]
+    assert line.endswith(f"| {verdict} |")
+
+
+def test_a_peer_that_is_nearly_as_fast_is_told_by_its_name(good_report: Row):
+    found = find(good_report["rows"], "celery", measure="burst")
+    assert found is not None
+    found["values"]["ended_per_second"] = of(5_000)
+    (line,) = [line for line in pages.goals(good_report).splitlines() if "beside peers" in line]
+    assert "2.6 x the 5,000/s of Celery" in line
+    assert line.endswith("| **missed** |")
 
 
 def test_a_page_gets_the_figures_between_its_marks_and_keeps_the_rest(good_report: Row):

@@ -19,6 +19,7 @@ SMALLEST = {
     "create_stream": "--batches 1 --runs 1",
     "create_unary": "--in-flight 1 4 --seconds 0.2 --runs 1",
     "burst": "--count 200 --runs 1",
+    "timers": "--rates 100 --seconds 1",
     "lateness": "--pending 100 --rates 50 --seconds 1",
     "table": "--pending 100 200 --rates 20 --seconds 1",
     "startup": "--pending 100 --runs 1",

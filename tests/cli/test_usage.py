@@ -192,6 +192,16 @@ def test_plugins_are_listed_without_a_server(later):
     assert "later-plugin-echo" in later("plugins").out
 
 
+def test_the_limits_in_force_are_listed_with_the_plugins(later):
+    limits = ("concurrency_limits=echo=4", "time_limits=echo=1m", "breakers=echo=5/1m")
+    said = later("plugins", *(word for limit in limits for word in ("--set", limit)))
+    (row,) = [line for line in said.out.splitlines() if line.startswith("echo") and "once" in line]
+    assert "1m each, 4 at once, breaker 5/1m+30s" in row
+    (told,) = later("plugins", "--json", "--set", "concurrency_limits=echo=4").records
+    echo = next(task for task in told["tasks"] if task["name"] == "echo")
+    assert echo["limits"] == {"concurrencyLimit": 4}
+
+
 def test_help_loads_neither_grpc_nor_the_database_driver():
     code = (
         "import sys; from later_core.cli import main; main(['--help']);"
