@@ -54,6 +54,14 @@ def test_a_file_has_a_name_that_says_something(path: Path):
     assert not VAGUE & {path.stem, path.parent.name}
 
 
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_the_oldest_entry_of_a_memory_is_found_without_a_search(path: Path):
+    # The first key of a plain dict is looked for among all that have been deleted before it: 33
+    # microseconds where 24,000 are remembered. An OrderedDict has popitem(last=False).
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"(\.pop\(|\bdel .*\[)next\(iter\(", text)
+
+
 def test_the_public_names_are_those_in_all():
     assert later_core.hookimpl  # loaded when it is asked for
     # pytest adds names with an @ to what it imports.

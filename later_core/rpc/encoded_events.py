@@ -7,6 +7,7 @@ the encodings of responses of one event each, and one of the resume token behind
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 
 from later_core.model.event import Event, EventBatch
@@ -24,7 +25,8 @@ class EncodedEvents:
     def __init__(self, *, remembered_bytes: int = _REMEMBERED_BYTES) -> None:
         self._room = remembered_bytes
         #: By type and position, the oldest first. A RESYNC has the position of the event before it.
-        self._parts: dict[tuple[str, str], bytes] = {}
+        #: A plain dict would search for its oldest entry among all that have been taken out of it.
+        self._parts: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._size = 0
 
     def responses(self, batch: EventBatch) -> Iterator[bytes]:
@@ -55,7 +57,8 @@ class EncodedEvents:
             part = self._parts[key] = _encoded(event)
             self._size += len(part)
             while self._size > self._room:
-                self._size -= len(self._parts.pop(next(iter(self._parts))))
+                _, oldest = self._parts.popitem(last=False)
+                self._size -= len(oldest)
         return part
 
 

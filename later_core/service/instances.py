@@ -38,10 +38,6 @@ from later_core.service.authority import check_scope, check_start
 from later_core.service.changes import Answer, Changes
 from later_core.service.placement import due_time, place
 
-#: How long single creates wait for others at the most, while there are several at once and the event loop
-#: is busy taking them in.
-_GATHER_SECONDS = 0.02
-
 
 class Instances:
     """One object for all requests. A change that is near is told to the window at once, also when
@@ -72,9 +68,10 @@ class Instances:
         self._runs = runs
         self._lease = lease
         self._database_clock = database_clock
-        # Concurrent single creates travel together; batches are batches already.
+        # Concurrent single creates travel together, and wait for each other while the event loop is busy
+        # taking them in, for 20 ms at the most; batches are batches already.
         self._inserts: Group[Instance, InsertResult] = Group(
-            store.insert, limit=1000, in_flight=2, gather=_GATHER_SECONDS
+            store.insert, limit=1000, in_flight=2, gather=0.02
         )
         self._changes = Changes()
         #: How many reschedules of an instance are under way, by id; and whether ever two at once.

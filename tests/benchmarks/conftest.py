@@ -62,6 +62,11 @@ GOOD = [
     row("burst", "burst", {}, later_per_second=13_000, ratio_same=0.6, bare_same_per_second=22_000),
     row("apscheduler3", "burst", {}, ended_per_second=2_000),
     row("celery", "burst", {}, ended_per_second=1_500),
+    {
+        **row("apscheduler3", "lateness", {"rate": 1_000}),
+        "values": {"p99_ms": 5.3, "saturated": False},
+    },
+    {**row("celery", "lateness", {"rate": 1_000}), "values": {"p99_ms": 1.0, "saturated": True}},
     row("timers", "bare event loop", {"rate": 1_000}, p50_ms=0.1, p99_ms=0.4),
     *(
         late(pending, rate)

@@ -93,7 +93,9 @@ def test_a_peer_that_is_nearly_as_fast_is_told_by_its_name(good_report: Row):
     found = find(good_report["rows"], "celery", measure="burst")
     assert found is not None
     found["values"]["ended_per_second"] = of(5_000)
-    (line,) = [line for line in pages.goals(good_report).splitlines() if "beside peers" in line]
+    (line,) = [
+        line for line in pages.goals(good_report).splitlines() if "burst beside peers" in line
+    ]
     assert "2.6 x the 5,000/s of Celery" in line
     assert line.endswith("| **missed** |")
 

@@ -7,6 +7,7 @@ then, and a revoked one is out soon.
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -71,7 +72,7 @@ class Gate:
         self._certificates = certificates
         self._methods = methods
         #: By the hash of the secret: whose it is (None: nobody's), and until when that holds.
-        self._findings: dict[bytes, tuple[Principal | None, float]] = {}
+        self._findings: OrderedDict[bytes, tuple[Principal | None, float]] = OrderedDict()
 
     async def admit(self, method: str, context: _Context) -> Principal:
         """Who asks, if they may call this method (``/service/Method``).
@@ -110,7 +111,7 @@ class Gate:
             found = (await self._verify(secret), now + FINDING_SECONDS)
             self._findings.pop(key, None)
             while len(self._findings) >= _FINDINGS_MAX:
-                del self._findings[next(iter(self._findings))]
+                self._findings.popitem(last=False)
             self._findings[key] = found
         if found[0] is None:
             raise Unauthenticated("a bearer's secret is nobody's", has_credentials=True)
