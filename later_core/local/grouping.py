@@ -20,12 +20,11 @@ Answer = TypeVar("Answer")
 class Group(Generic[Item, Answer]):
     """Collects concurrent submissions and writes them together.
 
-    A submission that meets an idle group is written at once: without the two that follow, nothing waits for
-    company. While
-    ``in_flight`` batches are under way the next one fills, up to ``limit`` items; with a ``pace`` it
-    also fills until so many seconds after the one before was begun. With ``gather`` it also fills while the
-    event loop is busy bringing more, for so many seconds at the most; who submits one by one, alone, does
-    not wait for that. At most ``capacity`` items wait; a submitter beyond that waits for room.
+    A submission that meets an idle group is written at once. While ``in_flight`` batches are under way the
+    next one fills, up to ``limit`` items; with a ``pace`` it also fills until so many seconds after the one
+    before was begun, and with ``gather`` while the event loop is busy bringing more, for so many seconds at
+    the most: who submits one by one, alone, does not wait for that. At most ``capacity`` items wait; a
+    submitter beyond that waits for room.
 
     A submitter that is cancelled stops waiting, but its item may still be written: writes must
     be idempotent. An exception of ``write`` reaches every submitter of that batch.
