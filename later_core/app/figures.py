@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from later_core.engine.watchdog import Watchdog
@@ -44,6 +44,15 @@ def show_figures(
         "later.serving": lambda: float(health.is_serving),
     }
     observer.watch(shown)
+
+
+def flags(names: Iterable[str], is_so: Callable[[str], bool]) -> Mapping[str, Figure]:
+    """A figure for each name: 1 while it is so, else 0. Numbers, since no metric can hold a bool."""
+
+    def flag(name: str) -> float:
+        return float(is_so(name))
+
+    return {name: partial(flag, name) for name in names}
 
 
 def _offset(clock: Clock, database_clock: DatabaseClock) -> float | None:

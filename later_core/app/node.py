@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from later_core.app.access import AccessParts
-from later_core.app.figures import show_figures
+from later_core.app.figures import flags, show_figures
 from later_core.app.hearing import EventWatcher, shared_out
 from later_core.app.identity import describe, new_node_id
 from later_core.app.lifecycle import dispatch, patiently, run_loops
@@ -295,7 +295,7 @@ async def node(
         hub=hub,
         several={
             "later.feed.lag": {feed: lag.seconds for feed, lag in lags.items()},
-            "later.breaker.open": {task: partial(places.is_open, task) for task in tasks.breakers},
+            "later.breaker.open": flags(tasks.breakers, places.is_open),
         },
         watchdog=watchdog,
         health=health,

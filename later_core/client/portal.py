@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Generator, Iterable
 from concurrent.futures import CancelledError
@@ -33,6 +34,9 @@ class Portal:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        #: What is handed to the loop is so before it is told to stop, or not at all: it would wait for ever.
+        #: Reentrant, since the garbage collector may close what was iterated at any moment.
+        self._handing = threading.RLock()
 
     def open(self) -> None:
         """Return once the loop runs."""
@@ -47,9 +51,11 @@ class Portal:
 
     def close(self) -> None:
         """Return once the thread has ended."""
-        loop, self._loop = self._loop, None
+        with self._handing:
+            loop, self._loop = self._loop, None
+            if loop is not None:
+                loop.call_soon_threadsafe(loop.stop)
         if loop is not None and self._thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
             self._thread.join()
 
     def _run(self, runs: threading.Event) -> None:
@@ -66,15 +72,15 @@ class Portal:
             PortalClosed: also when it was closed meanwhile.
 
         """
-        loop = self._loop
-        if loop is None:
-            work.close()
-            raise PortalClosed
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("a callback of the client cannot wait for the client")
         ended = threading.Event()
-        future = asyncio.run_coroutine_threadsafe(_until_ended(work, ended), loop)
+        with self._handing:
+            if self._loop is None:
+                work.close()
+                raise PortalClosed
+            future = asyncio.run_coroutine_threadsafe(_until_ended(work, ended), self._loop)
         try:
             return future.result()
         except CancelledError:
@@ -84,6 +90,10 @@ class Portal:
             # What was iterated can be closed only once it no longer waits.
             ended.wait(_CANCELLED_WITHIN_SECONDS)
             raise
+        finally:
+            # Cancelled before its first step nothing has awaited it, and nothing ever will.
+            if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+                work.close()
 
     def iterate(self, source: AsyncGenerator[_T]) -> Generator[_T]:
         """The items as they come. One that is left early is closed when it is no longer referred to."""
@@ -103,7 +113,7 @@ class Portal:
             return  # closing the loop has closed it
         if threading.current_thread() is self._thread:
             # A garbage collection that ran here must not wait for the loop which it holds up.
-            asyncio.run_coroutine_threadsafe(_close(source), loop)
+            loop.call_soon(_close_soon, source, loop)
             return
         self.call(_close(source))
 
@@ -117,6 +127,10 @@ async def _until_ended(work: Coroutine[Any, Any, _T], ended: threading.Event) ->
 
 async def _next(source: AsyncGenerator[_T]) -> _T:
     return await anext(source)
+
+
+def _close_soon(source: AsyncGenerator[Any], loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.run_coroutine_threadsafe(_close(source), loop)
 
 
 async def _close(source: AsyncGenerator[Any]) -> None:

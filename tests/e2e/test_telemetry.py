@@ -93,16 +93,19 @@ async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]
     await server.start()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "300")
-    # Without a rule there is no breaker to tell of.
-    monkeypatch.setenv("LATER_BREAKERS", "echo=5/1m")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
     yield collector
     await server.stop(None)
 
 
 @pytest.fixture
-async def client(collector: Collector, server) -> AsyncIterator[Client]:
-    """Of a server that sends to the collector."""
+async def client(
+    collector: Collector, serve, mongodb_uri: str, database: str
+) -> AsyncIterator[Client]:
+    """Of a server that sends to the collector, and has a breaker to tell of."""
+    server = await serve(
+        mongodb_uri=mongodb_uri, database=database, bash_enabled="true", breakers="echo=5/1m"
+    )
     async with Client(server.address) as client:
         yield client
 
