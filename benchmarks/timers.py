@@ -39,7 +39,8 @@ async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
     for rate in size.rates:
         count = int(rate * size.seconds)
         runs = [await _run(rate, count) for _ in range(size.runs)]
-        late = [of_lateness(run) for run in runs]
+        late = [of_lateness([ms for _, ms in run]) for run in runs]
+        called = [{number for number, _ in run} for run in runs]
         yield Row(
             program="timers",
             measure="bare event loop",
@@ -49,31 +50,30 @@ async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
                 for name in ("p50_ms", "p99_ms", "p999_ms", "max_ms")
             },
             correctness={
-                "lost": size.runs * count - sum(map(len, runs)),
-                "twice": 0,
-                "early": sum(ms < 0 for run in runs for ms in run),
+                "lost": size.runs * count - sum(map(len, called)),
+                "twice": sum(map(len, runs)) - sum(map(len, called)),
+                "early": sum(ms < 0 for run in runs for _, ms in run),
             },
             notes=["a coroutine each, in a process of its own, with nothing else to do"],
         )
 
 
-async def _run(rate: int, count: int) -> list[float]:
+async def _run(rate: int, count: int) -> list[tuple[int, float]]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.timers", "--as-process", str(rate), str(count)),
         cwd=_ROOT,
         stdout=PIPE,
     )
     told, _ = await process.communicate()
-    late_ms: list[float] = json.loads(told)
-    return late_ms
+    return [(number, late_ms) for number, late_ms in json.loads(told)]
 
 
-async def _call(rate: int, count: int) -> list[float]:
-    """Milliseconds by which each call was late."""
-    late_ms: list[float] = []
+async def _call(rate: int, count: int) -> list[tuple[int, float]]:
+    """The number of each call, and the milliseconds by which it was late."""
+    calls: list[tuple[int, float]] = []
 
-    async def begin(due_ns: int) -> None:
-        late_ms.append((time.time_ns() - due_ns) / 1e6)
+    async def begin(number: int, due_ns: int) -> None:
+        calls.append((number, (time.time_ns() - due_ns) / 1e6))
 
     first_ns = time.time_ns() + _LEAD_NS
     number = 0
@@ -83,9 +83,9 @@ async def _call(rate: int, count: int) -> list[float]:
             if (left := due_ns - time.time_ns()) > 0:
                 await asyncio.sleep(left / 1e9)
                 continue
-            group.create_task(begin(due_ns))
+            group.create_task(begin(number, due_ns))
             number += 1
-    return late_ms
+    return calls
 
 
 def _as_process(rate: int, count: int) -> None:
