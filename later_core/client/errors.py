@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from later_core.errors import FieldViolation
+from later_core.errors import FieldViolation, ServerStopping
 
 
 class RpcError(Exception):
@@ -104,29 +104,8 @@ def from_call(error: grpc.aio.AioRpcError, *, address: str) -> RpcError:
         return from_status(status)
     code = error.code()
     message = error.details() or ""
-    if code is grpc.StatusCode.UNAVAILABLE and message == _AGED:
-        return RpcError(
-            code.name,
-            f"the server at {address} asks its clients to connect anew now and then",
-            reason=CONNECTION_AGED,
-            metadata={"address": address},
-        )
-    if code is grpc.StatusCode.UNAVAILABLE and message.endswith(_UNHEALTHY):
-        return RpcError(
-            code.name,
-            f"of the servers at {address} none serves now: ask later doctor, or one of them alone",
-            reason=SERVERS_NOT_SERVING,
-            metadata={"address": address},
-        )
     if code is grpc.StatusCode.UNAVAILABLE:
-        # Every UNAVAILABLE of a Later server carries details; a bare one is gRPC's own.
-        return RpcError(
-            code.name,
-            f"no Later server at {address}: start one with later serve,"
-            " or set LATER_ADDRESS/--address",
-            reason=SERVER_UNREACHABLE,
-            metadata={"address": address},
-        )
+        return _unavailable(message, address)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return RpcError(
             code.name,
@@ -134,9 +113,36 @@ def from_call(error: grpc.aio.AioRpcError, *, address: str) -> RpcError:
             reason=NO_ANSWER_IN_TIME,
             metadata={"address": address},
         )
+    if code is grpc.StatusCode.CANCELLED:
+        # Not by this client, whose own cancelling is no AioRpcError.
+        return RpcError(
+            "UNAVAILABLE",
+            f"the server at {address} was stopped; it may have done what it was asked",
+            reason=ServerStopping.reason,
+            metadata={"address": address},
+        )
     if code is grpc.StatusCode.UNIMPLEMENTED:
         message = f"what listens at {address} is no Later server, or an older one: {message}"
     return RpcError(code.name, message)
+
+
+def _unavailable(message: str, address: str) -> RpcError:
+    """What gRPC itself says; every UNAVAILABLE of a Later server carries details."""
+    if message == _AGED:
+        reason = CONNECTION_AGED
+        meant = f"the server at {address} asks its clients to connect anew now and then"
+    elif message.endswith(_UNHEALTHY):
+        reason = SERVERS_NOT_SERVING
+        meant = (
+            f"of the servers at {address} none serves now: ask later doctor, or one of them alone"
+        )
+    else:
+        reason = SERVER_UNREACHABLE
+        meant = (
+            f"no Later server at {address}: start one with later serve,"
+            " or set LATER_ADDRESS/--address"
+        )
+    return RpcError("UNAVAILABLE", meant, reason=reason, metadata={"address": address})
 
 
 def _status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:

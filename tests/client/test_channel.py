@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
@@ -68,8 +69,9 @@ def test_several_addresses_over_tls_need_a_name():
 class Flaky(grpc.aio.ServerInterceptor):
     """A server whose first calls of each method end as a broken connection does."""
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, code: grpc.StatusCode) -> None:
         self.failures = failures
+        self.code = code
         self.calls: dict[str, list[bytes]] = {}
 
     async def intercept_service(self, continuation, details):
@@ -77,15 +79,15 @@ class Flaky(grpc.aio.ServerInterceptor):
             calls = self.calls.setdefault(details.method.rpartition("/")[2], [])
             calls.append(request)
             if len(calls) <= self.failures:
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
+                await context.abort(self.code, "cut")
             return pb.CreateInstanceResponse().SerializeToString()
 
         return grpc.unary_unary_rpc_method_handler(answer)
 
 
 @asynccontextmanager
-async def flaky(failures: int):
-    interceptor = Flaky(failures)
+async def flaky(failures: int, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE):
+    interceptor = Flaky(failures, code)
     server = grpc.aio.server(interceptors=[interceptor])
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -109,11 +111,44 @@ async def test_a_create_is_repeated_with_the_id_it_was_given_first():
         assert sent[0].id
 
 
-async def test_an_abort_is_sent_once():
-    async with flaky(1) as (client, server):
-        with pytest.raises(RpcError):
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
+async def test_an_abort_is_sent_once(code: grpc.StatusCode):
+    async with flaky(1, code) as (client, server):
+        with pytest.raises(RpcError) as caught:
             await client.abort("x")
+        assert caught.value.code == "UNAVAILABLE"
         assert len(server.calls["AbortInstance"]) == 1
+
+
+async def test_what_a_stopped_server_did_not_take_up_is_repeated():
+    async with flaky(2, grpc.StatusCode.CANCELLED) as (client, server):
+        await client._call(client._instances.GetInstance, pb.GetInstanceRequest(id="x"))
+        assert len(server.calls["GetInstance"]) == 3
+
+
+async def test_a_call_that_meets_a_server_as_it_is_stopped_is_told_so(serving):
+    reasons: Counter[str] = Counter()
+
+    async def call(client: Client) -> None:
+        while True:
+            with pytest.raises(RpcError) as caught:
+                await client.abort("nobody")
+            if caught.value.code != "NOT_FOUND":
+                assert caught.value.code == "UNAVAILABLE"
+                reasons[caught.value.reason] += 1
+                return
+
+    async with asyncio.timeout(60):
+        while "SERVER_STOPPING" not in reasons:
+            async with (
+                AsyncExitStack() as clients,
+                asyncio.TaskGroup() as calls,
+                serving() as address,  # is stopped first, while the calls go on
+            ):
+                client = await clients.enter_async_context(Client(address))
+                for _ in range(20):
+                    calls.create_task(call(client))
+                await client.stats()
 
 
 class Member:

@@ -23,7 +23,7 @@ from later_core.testing.chaos.waiting import CLOCK
 _DEADLINE = timedelta(seconds=3)
 #: What an answer may say of an instance that has moved on meanwhile.
 _MOVED_ON = frozenset({"INSTANCE_ENDED", "INSTANCE_RUNNING", "INSTANCE_NOT_ENDED"})
-_UNANSWERED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
+_UNANSWERED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 _PAUSE_SECONDS = 0.2
 
 _Answer = TypeVar("_Answer")

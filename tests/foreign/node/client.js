@@ -34,7 +34,7 @@ const serviceConfig = {
         initialBackoff: "0.1s",
         maxBackoff: "1s",
         backoffMultiplier: 3,
-        retryableStatusCodes: ["UNAVAILABLE"],
+        retryableStatusCodes: ["UNAVAILABLE", "CANCELLED"],
       },
     },
   ],
