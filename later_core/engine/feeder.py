@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -18,8 +20,8 @@ from later_core.ports.store import Store
 
 _log = structlog.get_logger(__name__)
 
-#: Entries of one read: a few milliseconds of the event loop, and hardly a pause for others.
-_PAGE = 2_000
+#: Entries of one read: a dozen milliseconds of the event loop at worst, and hardly a pause for others.
+_PAGE = 4_000
 
 #: Between pulls that were asked for, in seconds: trouble that goes on must not mean pulling all the time.
 _PAUSE = 1.0
@@ -113,33 +115,55 @@ class Feeder:
     async def _pull_near(
         self, share: Share, raised: bool, *, since: datetime, until: datetime
     ) -> int:
-        read = self._store.raised if raised else self._store.due
-        after: DueEntry | None = None
+        read = partial(self._read, share, raised, since=since, until=until)
         count = 0
-        while True:
-            with self._window.touching() as touched:
-                page = await read(
-                    tasks=share.tasks,
-                    buckets=share.buckets,
-                    since=since,
-                    until=until,
-                    after=after,
-                    limit=_PAGE,
-                )
-            if not page:
-                return count
-            now_ms = self._database_clock.now_ms()
-            for entry in page:
-                if not self._window.covers(entry.due_ms):
-                    if raised:
-                        continue  # of the next priority some may be due sooner
-                    return count
-                # One that became overdue while it was read may be refused; those behind it are not.
-                if self._is_new(entry, touched) and self._window.offer(
-                    entry.due_ms, entry.id, now_ms=now_ms, priority=entry.priority or None
-                ):
-                    count += 1
-            after = page[-1]
+        # Noted without a gap: a page waits a turn or two before it is taken in.
+        with self._window.touching() as touched:
+            page = await read(after=None)
+            # Of the next priority some may be due sooner, wherever the window ends.
+            while page and (raised or self._window.covers(page[-1].due_ms)):
+                try:
+                    # The store looks for the next page while this one is taken in.
+                    async with asyncio.TaskGroup() as group:
+                        coming = group.create_task(read(after=page[-1]))
+                        await self._clock.sleep(0)  # it is on its way
+                        count += self._take(page, touched, raised=raised)
+                except ExceptionGroup as failed:
+                    raise failed.exceptions[0] from failed
+                page = coming.result()
+            return count + self._take(page, touched, raised=raised)
+
+    async def _read(
+        self,
+        share: Share,
+        raised: bool,
+        *,
+        since: datetime | None,
+        until: datetime,
+        after: DueEntry | None,
+    ) -> Sequence[DueEntry]:
+        read = self._store.raised if raised else self._store.due
+        return await read(
+            tasks=share.tasks,
+            buckets=share.buckets,
+            since=since,
+            until=until,
+            after=after,
+            limit=_PAGE,
+        )
+
+    def _take(self, page: Sequence[DueEntry], touched: Collection[str], *, raised: bool) -> int:
+        now_ms = self._database_clock.now_ms()
+        if touched or len(self._lobby):
+            page = [entry for entry in page if self._is_new(entry, touched)]
+        if not raised:
+            return self._window.offer_all(page, now_ms=now_ms)
+        return sum(
+            self._window.covers(entry.due_ms)
+            # One that became overdue while it was read may be refused; those behind it are not.
+            and self._window.offer(entry.due_ms, entry.id, now_ms=now_ms, priority=entry.priority)
+            for entry in page
+        )
 
     async def _pull_backlog(self, boundary: datetime) -> int:
         """Read on where the last read of the backlog ended, as far as there is room."""
@@ -153,19 +177,12 @@ class Feeder:
         )
 
     async def _pull_backlog_of(self, share: Share, raised: bool, until: datetime) -> int:
-        read = self._store.raised if raised else self._store.due
         place = (share, raised)
         count = 0
         while self._window.backlog_room(raised=raised):
+            after = self._backlog_after.get(place)
             with self._window.touching() as touched:
-                page = await read(
-                    tasks=share.tasks,
-                    buckets=share.buckets,
-                    since=None,
-                    until=until,
-                    after=self._backlog_after.get(place),
-                    limit=_PAGE,
-                )
+                page = await self._read(share, raised, since=None, until=until, after=after)
             if not page:
                 return count
             now_ms = self._database_clock.now_ms()

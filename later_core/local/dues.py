@@ -61,6 +61,15 @@ class Dues:
         """Its priority, 0 where it has none or is not held."""
         return self._priorities.get(key, 0)
 
+    def add(self, key: Key, due_ms: int) -> bool:
+        """Hold it, without a priority, unless it is held already; whether it was not."""
+        table = self._tables[key % _TABLES]
+        if key in table:
+            return False
+        table[key] = due_ms
+        self._count += 1
+        return True
+
     def put(self, key: Key, due_ms: int, priority: int = 0) -> None:
         """Hold it, under its latest time."""
         if priority:

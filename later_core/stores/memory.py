@@ -141,7 +141,7 @@ class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, MemoryAccess, S
                 break
             task = self._instances[id].task
             if task in tasks and (buckets is None or bucket_of(id) in buckets):
-                entries.append(DueEntry(due_ms, id, task))
+                entries.append(DueEntry(due_ms, id))
         return entries
 
     async def raised(
@@ -166,10 +166,7 @@ class MemoryStore(MemorySchedules, MemoryNodes, MemoryAdmission, MemoryAccess, S
             and due_ms <= to_millis(until)
         )
         start = bisect_right(found, (-after.priority, after.due_ms, after.id)) if after else 0
-        return [
-            DueEntry(due_ms, id, self._instances[id].task, -rank)
-            for rank, due_ms, id in found[start : start + limit]
-        ]
+        return [DueEntry(due_ms, id, -rank) for rank, due_ms, id in found[start : start + limit]]
 
     async def claim(
         self,

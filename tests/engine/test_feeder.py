@@ -4,7 +4,10 @@ import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import pytest
+
 from later_core.engine.feeder import Feeder
+from later_core.errors import StoreUnavailable
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.lobby import Lobby
 from later_core.local.membership import Membership
@@ -64,10 +67,11 @@ async def fill(store, clock, ages, *, priority=0):
     )
 
 
-async def test_a_backlog_beyond_its_room_is_read_on_as_the_room_grows():
+async def test_a_backlog_beyond_its_room_is_read_on_as_the_room_grows(monkeypatch):
     clock = FakeClock()
     store, window = MemoryStore(clock=clock), Window(backlog_capacity=2_000)
     # The room is a whole number of pages: nothing is refused, and still there is more.
+    monkeypatch.setattr("later_core.engine.feeder._PAGE", 1_000)
     await fill(store, clock, [3_600] * 5_000)
     taken = []
     async with feeding(store, clock, window):
@@ -117,3 +121,57 @@ async def test_what_is_near_is_held_under_its_priority():
         assert len(window) == 6_000
         near = window.pop_due(float("inf"), 6_000)
     assert [int(id.partition("-")[0]) for _, id in near] == [5] * 3_000 + [0] * 3_000
+
+
+class LateNews(MemoryStore):
+    """News that comes when a page is there already, and not taken in yet."""
+
+    def __init__(self, *, clock, news):
+        super().__init__(clock=clock)
+        self._news = news
+
+    async def due(self, **asked):
+        entries = await super().due(**asked)
+        for entry in entries:
+            asyncio.get_running_loop().call_soon(self._news, entry)
+        return entries
+
+
+async def test_news_is_not_overtaken_by_the_page_that_was_read_before_it(monkeypatch):
+    monkeypatch.setattr("later_core.engine.feeder._PAGE", 3)
+    clock, window = FakeClock(), Window()
+    moved, gone = [], []
+
+    def news(entry):
+        if int(entry.id[-1]) % 2:
+            moved.append((entry.due_ms + 1_000, entry.id))
+            window.offer(*moved[-1], now_ms=clock.now().timestamp() * 1000)
+        else:
+            gone.append(entry.id)
+            window.discard(entry.id)
+
+    store = LateNews(clock=clock, news=news)
+    await fill(store, clock, [-60 - n for n in range(10)])
+    async with feeding(store, clock, window):
+        assert len(moved) == len(gone) == 5
+        assert window.pop_due(float("inf"), 20) == sorted(moved)
+
+
+async def test_a_database_that_goes_away_between_two_pages_is_said_to_be_away(monkeypatch):
+    monkeypatch.setattr("later_core.engine.feeder._PAGE", 3)
+    clock, window = FakeClock(), Window()
+
+    class Away(MemoryStore):
+        async def due(self, *, after, **asked):
+            if after is not None:
+                raise StoreUnavailable("gone")
+            return await super().due(after=after, **asked)
+
+    store = Away(clock=clock)
+    await fill(store, clock, [-60 - n for n in range(10)])
+    with pytest.raises(ExceptionGroup) as failed:
+        async with feeding(store, clock, window):
+            pass
+    # One error alone, not a group of them: whoever runs the loop asks for its kind.
+    assert [type(each) for each in failed.value.exceptions] == [StoreUnavailable]
+    assert len(window) == 3

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from later_core.local.window import Window
+from later_core.model.query import DueEntry
 
 NOW = 1_000_000
 
@@ -47,6 +48,40 @@ def test_it_behaves_as_a_table_of_ids_to_times(taken):
                 assert model.pop(popped_id) == due_ms
         assert len(window) == len(model)
         assert window.next_due() == (min(model.values()) if model else None)
+
+
+@given(
+    steps,
+    st.lists(st.tuples(dues, ids), max_size=20),
+    st.integers(min_value=1, max_value=12),
+    st.integers(min_value=NOW - 500, max_value=NOW + 11_000),
+)
+def test_a_page_is_taken_in_as_its_entries_one_by_one(before, page, capacity, horizon):
+    page = [DueEntry(*entry) for entry in sorted(page)]
+    each, whole = (Window(capacity=capacity, backlog_capacity=2) for _ in range(2))
+    for window in (each, whole):
+        window.horizon_ms = horizon
+        for what, id, due in before:
+            if what == "offer":
+                window.offer(due - 6_000, id, now_ms=NOW, priority=PRIORITIES[id])
+            elif what == "offer unknown":
+                window.offer(due, id, now_ms=NOW)
+            elif what == "discard":
+                window.discard(id)
+    taken = 0
+    for due, id, _ in page:
+        if not each.covers(due):
+            break
+        taken += each.offer(due, id, now_ms=NOW)
+    with whole.touching() as touched:
+        assert whole.offer_all(page, now_ms=NOW) == taken
+    assert not touched
+    assert whole.horizon_ms == each.horizon_ms
+    assert whole.changed.is_set() == each.changed.is_set()
+    assert len(whole) == len(each)
+    assert whole.next_due() == each.next_due()
+    assert whole.pop_backlog(20) == each.pop_backlog(20)
+    assert whole.pop_due(NOW + 20_000, 20) == each.pop_due(NOW + 20_000, 20)
 
 
 @given(steps)

@@ -29,7 +29,7 @@ from later_core.testing.store_contract.steps import (
 
 
 def _entry(instance: Instance) -> DueEntry:
-    return DueEntry(to_millis(instance.execution_time), instance.id, instance.task)
+    return DueEntry(to_millis(instance.execution_time), instance.id)
 
 
 class StartingContract:
@@ -113,7 +113,7 @@ class StartingContract:
         )
         for limit in (1, 1000):
             found = await all_due(store, until=now, tasks=["echo"], limit=limit)
-            assert [(entry.id, entry.task) for entry in found] == [("0", "echo"), ("3", "echo")]
+            assert [entry.id for entry in found] == ["0", "3"]
         found = await all_due(store, until=now, tasks=["mail", "bash", "unheard-of"])
         assert [entry.id for entry in found] == ["1", "2"]
         assert await all_due(store, until=now, tasks=[]) == []
