@@ -23,6 +23,7 @@ from later_core.local.window import Entry, Window
 from later_core.model.instant import from_millis, to_millis
 from later_core.ports.clock import Clock
 from later_core.ports.store import Store
+from later_core.ports.turns import in_turns
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +33,8 @@ _CLAIMS_IN_FLIGHT = 3
 #: The share of the lead that a claim may wait for company. What is due evenly, one by one, would else be
 #: claimed one by one, at ten times the work.
 _GATHER = 1 / 4
+#: So many of a claim are handed over in one turn of the event loop, a quarter of a millisecond.
+_PORTION = 16
 #: The loop looks again at least this often, in seconds; it also bounds how long it sleeps while
 #: the lease is lost or the backlog's allowance fills.
 _LONGEST_SLEEP = 1.0
@@ -201,8 +204,9 @@ class Dispatcher:
             self._window.put_back(entries, now_ms=self._database_clock.now_ms())
             return
         self._runs.note_claim(due=len(entries), won=len(claimed))
-        for instance in claimed:
-            self._start(self._runs.add(instance))
+        async for portion in in_turns(claimed, _PORTION):
+            for instance in portion:
+                self._start(self._runs.add(instance))
         if len(claimed) < len(entries):
             won = {instance.id for instance in claimed}
             await self._gate([entry for entry in entries if entry[1] not in won], until, limited)

@@ -12,9 +12,9 @@ from later_core.ports.store import Store
 
 _log = structlog.get_logger(__name__)
 
-#: Between two readings, in seconds. What is known of the clock falls behind by 50 microseconds a second,
-#: and of several answers one was quick: eight a second halve what one a second is behind.
-_PAUSE = 0.125
+#: Between two readings, in seconds. What is known of the clock falls behind by 50 microseconds a second, and
+#: of many answers one was quick and told just after the clock had moved on, which counts in milliseconds.
+_PAUSE = 0.04
 #: Work that is due later than this, in milliseconds, needs no better clock yet.
 _SOON_MS = 1_000
 
