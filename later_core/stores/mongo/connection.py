@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -106,10 +107,14 @@ class Connection:
 
     async def command(self, command: Document, **options: Any) -> Document:
         """Run a command on the primary and answer its reply, in one hop to the driver's threads."""
-        reply: Document = await self.database.command(
+        return await self.begin(command, **options)
+
+    def begin(self, command: Document, **options: Any) -> asyncio.Future[Document]:
+        """As ``command``, and on its way when this returns: motor's calls begin before they are awaited."""
+        call = self.database.command(
             command, read_preference=ReadPreference.PRIMARY, codec_options=CODEC, **options
         )
-        return reply
+        return cast("asyncio.Future[Document]", call)
 
     async def admin(self, command: Document) -> Document:
         """Run a command on the admin database of the primary."""

@@ -6,6 +6,7 @@ server says of its cursor: whether there is more, the moment read, the resume to
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +84,7 @@ async def aggregate(
     )
 
 
-async def get_more(
+def get_more(
     connection: Connection,
     collection: str,
     cursor: int,
@@ -91,10 +92,12 @@ async def get_more(
     batch_size: int,
     wait_ms: int,
     session: AsyncIOMotorClientSession,
-) -> Batch:
-    """The next batch of a cursor that waits for news, empty after this many milliseconds."""
-    return await _batch(
-        connection,
+) -> asyncio.Future[Document]:
+    """Ask for the next batch of a cursor that waits for news, empty after this many milliseconds.
+
+    It is on its way when this returns; ``batch_of`` makes the reply a batch.
+    """
+    return connection.begin(
         {
             "getMore": Int64(cursor),
             "collection": collection,
@@ -111,7 +114,11 @@ async def kill(connection: Connection, collection: str, cursor: int) -> None:
 
 
 async def _batch(connection: Connection, command: Document, **options: Any) -> Batch:
-    reply = await connection.command(command, **options)
+    return batch_of(await connection.command(command, **options))
+
+
+def batch_of(reply: Document) -> Batch:
+    """The batch that a reply brings."""
     details = reply["cursor"]
     documents = details["firstBatch"] if "firstBatch" in details else details["nextBatch"]
     return Batch(documents, int(details["id"]), details, reply)

@@ -36,6 +36,9 @@ _FIRST_EVENTS = 2
 #: encoded. Between two of them the loop does what else is due, such as to start instances.
 _BATCH_EVENTS = 64
 
+#: Before the events of a read are told the next one is begun, unless they weigh more: two may be held.
+_AHEAD_BYTES = RESPONSE_MAX_BYTES // 16
+
 #: How long the server waits for news before it answers with a bookmark; at first just long enough
 #: to read the history, so that who missed nothing is soon told so.
 _WAIT_MS = 1000
@@ -95,6 +98,8 @@ class _Stream:
     cursor: int
     position: str
     wait_ms: int = _FIRST_WAIT_MS
+    #: The read after this one, which the server works at while what this one brought is told.
+    coming: asyncio.Future[Document] | None = None
     portion: Portion = field(
         default_factory=lambda: Portion(first=_FIRST_EVENTS, most=_READ_EVENTS)
     )
@@ -106,17 +111,9 @@ class _Stream:
             HistoryLost, StoreUnavailable.
 
         """
+        coming, self.coming = self.coming or self._ask(), None
         try:
-            # No deadline of the driver here: it would replace the time that the server waits. The
-            # socket has one.
-            batch = await cursor.get_more(
-                self.connection,
-                "instances",
-                self.cursor,
-                batch_size=self.portion.size,
-                wait_ms=self.wait_ms,
-                session=self.session,
-            )
+            batch = cursor.batch_of(await coming)
         except PyMongoError as error:
             self.cursor = 0
             raise history_error(error) from error
@@ -128,7 +125,23 @@ class _Stream:
         self.position = positions.of_token(batch.details["postBatchResumeToken"])
         weight = sum(payload(document["fullDocument"]) for document in batch.documents)
         self.portion.learn(len(batch.documents), weight)
+        if batch.documents and weight <= _AHEAD_BYTES:
+            self.coming = self._ask()
         return _batches(batch.documents, self.position, self.connection.keys)
+
+    def _ask(self) -> asyncio.Future[Document]:
+        # No deadline of the driver here: it would replace the time that the server waits. The socket
+        # has one.
+        coming = cursor.get_more(
+            self.connection,
+            "instances",
+            self.cursor,
+            batch_size=self.portion.size,
+            wait_ms=self.wait_ms,
+            session=self.session,
+        )
+        coming.add_done_callback(_look_at)
+        return coming
 
     async def close(self) -> None:
         """Let the server forget the cursor; a read that is under way ends by that too."""
@@ -136,10 +149,18 @@ class _Stream:
             if self.cursor:
                 with self.connection.call(_CLOSE_SECONDS):
                     await cursor.kill(self.connection, "instances", self.cursor)
+            if self.coming:
+                await asyncio.wait({self.coming}, timeout=_CLOSE_SECONDS)
         except StoreUnavailable:
             pass  # it forgets by itself, after ten idle minutes
         finally:
             await self.session.end_session()
+
+
+def _look_at(coming: asyncio.Future[Document]) -> None:
+    """A read whose stream is closed ends with an error that nobody asks for, and asyncio would tell."""
+    if not coming.cancelled():
+        coming.exception()
 
 
 @asynccontextmanager

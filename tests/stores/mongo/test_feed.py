@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,7 @@ from later_core.errors import HistoryLost, ResumeTokenInvalid
 from later_core.model.event import EventType
 from later_core.model.query import Filter
 from later_core.ports.clock import SystemClock
-from later_core.stores.mongo import positions
+from later_core.stores.mongo import cursor, positions
 from later_core.stores.mongo.store import MongoStore
 from later_core.testing.builders import an_instance
 from later_core.testing.store_contract.steps import (
@@ -208,3 +209,48 @@ async def test_many_events_come_in_portions_and_a_reader_may_resume_behind_each(
         told += len(batch.events)
         async with following(store, batch.position) as resumed:
             assert await resumed.until("mark") == events[told:]
+
+
+async def test_what_was_read_ahead_of_a_reader_that_leaves_is_told_to_the_next(
+    store: MongoStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = await moment_of(store)
+    position = await position_now(store)
+    many = [an_instance(f"{n:03d}", execution_time=now + HOUR) for n in range(200)]
+    await insert(store, *many)
+    async with following(store, position) as reader:
+        while not (told := [event for batch in reader.read for event in batch.events]):
+            await reader.batch()
+        position = reader.read[-1].position
+        # On its way to the read that has been begun, and is given up.
+        await insert(store, an_instance("later", execution_time=now + HOUR))
+    await put_mark(store)
+    told += await story_since(store, position)
+    assert [event.instance.id for event in told if event.instance] == [
+        *(instance.id for instance in many),
+        "later",
+    ]
+    gc.collect()  # asyncio tells of an error that nobody has looked at when its future goes
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
+@pytest.mark.parametrize(("weight", "ahead"), [(100, 1), (600_000, 0)])
+async def test_of_heavy_events_one_read_is_held_and_of_light_ones_two(
+    store: MongoStore, monkeypatch: pytest.MonkeyPatch, weight: int, ahead: int
+) -> None:
+    asked = 0
+    get_more = cursor.get_more
+
+    def counted(*arguments: Any, **options: Any) -> asyncio.Future[dict[str, Any]]:
+        nonlocal asked
+        asked += 1
+        return get_more(*arguments, **options)
+
+    now = await moment_of(store)
+    position = await position_now(store)
+    await insert(store, an_instance("one", execution_time=now + HOUR, parameters=bytes(weight)))
+    monkeypatch.setattr(cursor, "get_more", counted)
+    async with following(store, position) as reader:
+        while not (await reader.batch()).events:
+            pass  # the position that it begins at, and reads that brought nothing
+        assert asked == len(reader.read) - 1 + ahead
