@@ -118,6 +118,10 @@ class Portal:
         self.call(_close(source))
 
 
+#: Who asks for the next item of what is iterated.
+_asking: dict[AsyncGenerator[Any], asyncio.Task[Any]] = {}
+
+
 async def _until_ended(work: Coroutine[Any, Any, _T], ended: threading.Event) -> _T:
     try:
         return await work
@@ -126,7 +130,13 @@ async def _until_ended(work: Coroutine[Any, Any, _T], ended: threading.Event) ->
 
 
 async def _next(source: AsyncGenerator[_T]) -> _T:
-    return await anext(source)
+    asking = asyncio.current_task()
+    assert asking is not None
+    _asking[source] = asking
+    try:
+        return await anext(source)
+    finally:
+        del _asking[source]
 
 
 def _close_soon(source: AsyncGenerator[Any], loop: asyncio.AbstractEventLoop) -> None:
@@ -134,6 +144,10 @@ def _close_soon(source: AsyncGenerator[Any], loop: asyncio.AbstractEventLoop) ->
 
 
 async def _close(source: AsyncGenerator[Any]) -> None:
+    # Ctrl-C may come when an item has been asked for and nobody waits for it yet, to cancel it.
+    while (asking := _asking.get(source)) is not None:
+        asking.cancel()
+        await asyncio.wait({asking})
     await source.aclose()
 
 

@@ -68,3 +68,31 @@ def test_what_comes_after_the_end_is_told_so_and_closed() -> None:
     with pytest.raises(PortalClosed):
         portal.call(work)
     assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
+
+
+def test_ctrl_c_in_the_moment_in_which_an_item_is_asked_for_leaves_nothing_behind(monkeypatch):
+    closed = threading.Event()
+
+    async def endless():
+        try:
+            yield 1
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    portal = Portal()
+    portal.open()
+    hand_over = asyncio.run_coroutine_threadsafe
+
+    def interrupted(work, loop):
+        monkeypatch.undo()
+        hand_over(work, loop)
+        raise KeyboardInterrupt
+
+    items = portal.iterate(endless())
+    assert next(items) == 1
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(items)
+    assert closed.is_set()
+    portal.close()
