@@ -37,6 +37,8 @@ class Portal:
         #: What is handed to the loop is so before it is told to stop, or not at all: it would wait for ever.
         #: Reentrant, since the garbage collector may close what was iterated at any moment.
         self._handing = threading.RLock()
+        #: Who asks for the next item of what is iterated.
+        self._asking: dict[AsyncGenerator[Any], asyncio.Task[Any]] = {}
 
     def open(self) -> None:
         """Return once the loop runs."""
@@ -100,7 +102,7 @@ class Portal:
         try:
             while True:
                 try:
-                    item = self.call(_next(source))
+                    item = self.call(self._next(source))
                 except StopAsyncIteration:
                     return
                 yield item
@@ -113,13 +115,28 @@ class Portal:
             return  # closing the loop has closed it
         if threading.current_thread() is self._thread:
             # A garbage collection that ran here must not wait for the loop which it holds up.
-            loop.call_soon(_close_soon, source, loop)
+            loop.call_soon(self._close_soon, source, loop)
             return
-        self.call(_close(source))
+        self.call(self._close(source))
 
+    async def _next(self, source: AsyncGenerator[_T]) -> _T:
+        asking = asyncio.current_task()
+        assert asking is not None
+        self._asking[source] = asking
+        try:
+            return await anext(source)
+        finally:
+            del self._asking[source]
 
-#: Who asks for the next item of what is iterated.
-_asking: dict[AsyncGenerator[Any], asyncio.Task[Any]] = {}
+    def _close_soon(self, source: AsyncGenerator[Any], loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(source), loop)
+
+    async def _close(self, source: AsyncGenerator[Any]) -> None:
+        # Ctrl-C may come when an item has been asked for and nobody waits for it yet, to cancel it.
+        while (asking := self._asking.get(source)) is not None:
+            asking.cancel()
+            await asyncio.wait({asking})
+        await source.aclose()
 
 
 async def _until_ended(work: Coroutine[Any, Any, _T], ended: threading.Event) -> _T:
@@ -127,28 +144,6 @@ async def _until_ended(work: Coroutine[Any, Any, _T], ended: threading.Event) ->
         return await work
     finally:
         ended.set()
-
-
-async def _next(source: AsyncGenerator[_T]) -> _T:
-    asking = asyncio.current_task()
-    assert asking is not None
-    _asking[source] = asking
-    try:
-        return await anext(source)
-    finally:
-        del _asking[source]
-
-
-def _close_soon(source: AsyncGenerator[Any], loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.run_coroutine_threadsafe(_close(source), loop)
-
-
-async def _close(source: AsyncGenerator[Any]) -> None:
-    # Ctrl-C may come when an item has been asked for and nobody waits for it yet, to cancel it.
-    while (asking := _asking.get(source)) is not None:
-        asking.cancel()
-        await asyncio.wait({asking})
-    await source.aclose()
 
 
 async def feed(items: Iterable[_T] | AsyncIterable[_T]) -> AsyncGenerator[_T]:

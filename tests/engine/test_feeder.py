@@ -71,7 +71,7 @@ async def test_a_backlog_beyond_its_room_is_read_on_as_the_room_grows(monkeypatc
     clock = FakeClock()
     store, window = MemoryStore(clock=clock), Window(backlog_capacity=2_000)
     # The room is a whole number of pages: nothing is refused, and still there is more.
-    monkeypatch.setattr("later_core.engine.feeder._PAGE", 1_000)
+    monkeypatch.setattr("later_core.engine.feeder._PAGE_ONE_BY_ONE", 1_000)
     await fill(store, clock, [3_600] * 5_000)
     taken = []
     async with feeding(store, clock, window):
