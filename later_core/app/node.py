@@ -107,7 +107,7 @@ async def node(
     whatever blocks the event loop; of no use where time is faked. ``observer`` is told what happens.
     """
     tasks = WithLimits(tasks, settings)
-    started_at, database_clock = clock.now(), DatabaseClock(clock)
+    started_at, database_clock = clock.now(), DatabaseClock(clock, is_shared=store.shares_clock)
     window, lobby, hub, health, doorbell = Window(), Lobby(), Hub(), Health(), Doorbell()
     lateness, lags = LatenessRecord(), feed_lags(clock, database_clock)
     runs = Runs(capacity=settings.max_running, observer=observer)

@@ -11,6 +11,7 @@ from functools import partial
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.runs import Run
 from later_core.ports.clock import Clock
+from later_core.ports.turns import first_in_each_turn
 
 
 class Holder:
@@ -41,12 +42,17 @@ class Holder:
             self._changed.set()
 
     async def run(self) -> None:
-        """Hold for ever. Timers may fire early: the clock decides, and is read again after each."""
-        while True:
-            self._changed.clear()
-            left_ms = self._begin_due()
-            seconds = None if left_ms is None else left_ms / 1000.0
-            await self._clock.wait(self._changed, seconds)
+        """Hold for ever. Timers may fire early: the clock decides, and is read again after each.
+
+        From a timer to the task that waits for it the loop takes two turns, each of which may be long. So
+        the timer only ends the loop's sleep, and what is due is begun first thing in that very turn.
+        """
+        with first_in_each_turn(self._begin_due):
+            while True:
+                self._changed.clear()
+                left_ms = self._begin_due()
+                seconds = None if left_ms is None else left_ms / 1000.0
+                await self._clock.wait(self._changed, seconds)
 
     def _begin_due(self) -> float | None:
         """Begin what is due; milliseconds until the next one is, None when nothing is held."""

@@ -12,6 +12,7 @@ from later_core.ports.clock import Clock
 _DRIFT = 50e-6
 #: Older observations say nothing any more: the database's clock may have been set.
 _MEMORY_SECONDS = 30.0
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class DatabaseClock:
@@ -21,10 +22,13 @@ class DatabaseClock:
     least D at m. The best of the recent proofs, less what the two clocks may have drifted since,
     is a lower bound: work that waits for it never starts early, whatever this machine's wall
     clock says. On a quiet connection the bound is a fraction of a millisecond behind.
+
+    A database that shares this machine's wall clock (``is_shared``) need not be asked.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, is_shared: bool = False) -> None:
         self._clock = clock
+        self.is_shared = is_shared
         #: (monotonic moment, seconds between the monotonic clock and the Unix epoch)
         self._proofs: deque[tuple[float, float]] = deque(maxlen=64)
         self._offset = 0.0
@@ -33,10 +37,12 @@ class DatabaseClock:
     @property
     def is_set(self) -> bool:
         """Whether the database has answered at least once."""
-        return bool(self._proofs)
+        return self.is_shared or bool(self._proofs)
 
     def observe(self, reported: datetime) -> None:
         """Take in an answer of the database that has just arrived."""
+        if self.is_shared:
+            return
         moment = self._clock.monotonic()
         self._proofs.append((moment, (reported - EPOCH).total_seconds() - moment))
         self._refresh(moment)
@@ -55,6 +61,8 @@ class DatabaseClock:
         Raises:
             RuntimeError: nothing has been observed yet.
         """
+        if self.is_shared:
+            return (self._clock.now() - EPOCH) / _MILLISECOND
         if not self._proofs:
             raise RuntimeError("the database's clock has not been read yet")
         moment = self._clock.monotonic()

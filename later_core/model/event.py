@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -38,7 +38,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """Events in order, and the position behind them; with no events it is a bookmark."""
+    """Events in order, and the position behind them; with no events it is a bookmark.
+
+    ``parts`` are the batches it was joined from, if any: the same ones for many subscribers, who
+    can be told of each with what was made for the first of them.
+    """
 
     events: Sequence[Event]
     position: str
+    parts: Sequence[EventBatch] = field(default=(), compare=False, repr=False)

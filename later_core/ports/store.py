@@ -106,6 +106,8 @@ class Store(ScheduleStore, AdmissionStore, NodeStore, AccessStore):
 
     #: Whether it is reached by a socket of this machine, so that no node elsewhere can share it.
     is_local: bool = False
+    #: Whether its clock is surely this machine's wall clock; known once it is open.
+    shares_clock: bool = False
 
     async def __aenter__(self) -> Self:
         await self.open()

@@ -163,11 +163,13 @@ class Subscriptions:
             await self._turnstile.enter()
             batch = await subscription.take(_BATCH)
             # A subscriber that comes with a position ahead of the hub's has seen these already.
-            events = [event for event in batch.events if event.position > position]
+            if batch.position < position or (batch.events and batch.events[0].position <= position):
+                events = [event for event in batch.events if event.position > position]
+                batch = EventBatch(events, max(batch.position, position))
             now = self._clock.monotonic()
-            if events or now - told_at >= _BOOKMARK_EVERY:
+            if batch.events or now - told_at >= _BOOKMARK_EVERY:
                 told_at = now
-                yield EventBatch(events, max(batch.position, position))
+                yield batch
 
     def _existing(self, page: Sequence[Instance]) -> list[Event]:
         now = self._database_clock.now()

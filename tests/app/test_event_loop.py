@@ -7,6 +7,7 @@ import time
 
 from later_core.app import event_loop
 from later_core.app.event_loop import PreciseSelector, new_event_loop
+from later_core.ports.turns import TurningLoop, first_in_each_turn, turn
 
 
 async def sleep_late(seconds: float) -> float:
@@ -54,3 +55,56 @@ def test_with_too_many_descriptors_it_waits_as_epoll_does(monkeypatch):
     monkeypatch.delattr(select, "select")
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         assert runner.run(sleep_late(0.0012)) >= 0
+
+
+def test_each_turn_begins_with_what_comes_first_in_it():
+    order = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, TurningLoop)
+        mine, theirs = socket.socketpair()
+        with mine, theirs:
+            mine.setblocking(False)
+            loop.add_reader(mine, lambda: (mine.recv(16), order.append("what has come in")))
+            theirs.send(b"news")
+            loop.call_soon(order.append, "what was ready")
+            begun = lambda: loop.call_soon(order.append, "what is due")  # noqa: E731 - one of two
+            with first_in_each_turn(begun):
+                await turn()
+                await turn()
+            loop.remove_reader(mine)
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(main())
+    assert order[:3] == ["what was ready", "what is due", "what has come in"]
+
+
+def test_the_end_of_a_wait_is_the_beginning_of_a_turn():
+    async def main() -> int:
+        calls = 0
+
+        def count() -> None:
+            nonlocal calls
+            calls += 1
+
+        with first_in_each_turn(count):
+            await asyncio.sleep(0.002)  # noqa: TID251 - the timer itself is looked at
+        return calls
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        assert runner.run(main()) >= 1
+
+
+def test_what_fails_at_the_beginning_of_a_turn_is_told_and_ends_nothing():
+    told = []
+
+    async def main() -> str:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        with first_in_each_turn([].pop):
+            await turn()
+        return "went on"
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        assert runner.run(main()) == "went on"
+    assert isinstance(told[0]["exception"], IndexError)

@@ -25,10 +25,11 @@ class CountingStore(MemoryStore):
 
 
 @pytest.fixture
-async def reading():
+async def reading(request):
     """A timekeeper at work: its clock, its store, its window."""
     clock = FakeClock()
-    store, window, database_clock = CountingStore(clock=clock), Window(), DatabaseClock(clock)
+    store, window = CountingStore(clock=clock), Window()
+    database_clock = DatabaseClock(clock, is_shared=getattr(request, "param", False))
     database_clock.observe(await store.now())
     store.readings = 0
     timekeeper = Timekeeper(store=store, window=window, clock=clock, database_clock=database_clock)
@@ -48,6 +49,14 @@ async def test_while_nothing_is_near_the_clock_is_left_alone(reading):
     await clock.advance(10)
     offer(window, "later", clock, seconds=60)
     await clock.advance(10)
+    assert store.readings == 0
+
+
+@pytest.mark.parametrize("reading", [True], indirect=True)
+async def test_a_clock_that_is_this_machines_is_left_alone(reading):
+    clock, store, window = reading
+    offer(window, "soon", clock, seconds=3)
+    await clock.advance(3)
     assert store.readings == 0
 
 

@@ -1,11 +1,14 @@
 """The database's time is never overestimated, whatever the delays and the wall clock."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from later_core.local.database_clock import DatabaseClock
 from later_core.model.instant import EPOCH, from_millis, to_millis
+from later_core.testing.clock import FakeClock
 
 BASE_MS = 1_900_000_000_000
 
@@ -46,6 +49,15 @@ def test_it_never_runs_ahead_of_the_database(exchanges, afterwards):
         assert clock.now_ms() <= machine.database_ms + 1e-3
     machine.seconds += afterwards
     assert clock.now_ms() <= machine.database_ms + 1e-3
+
+
+def test_a_shared_clock_is_read_here_and_needs_no_answer():
+    machine = FakeClock(datetime(2030, 1, 1, tzinfo=UTC))
+    clock = DatabaseClock(machine, is_shared=True)
+    assert clock.is_set
+    assert clock.now() == machine.now()
+    clock.observe(machine.now() + timedelta(hours=1))
+    assert clock.now_ms() == to_millis(machine.now())
 
 
 def test_quick_answers_bring_it_close():

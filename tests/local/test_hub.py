@@ -1,9 +1,12 @@
 """The hub: everyone sees all that matches, in order, or is told by name that it was too slow."""
 
 import asyncio
+import operator
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from later_core.errors import SubscriberTooSlow
 from later_core.local.hub import Hub
@@ -114,3 +117,61 @@ async def test_who_asked_for_everything_and_who_did_not_are_told_from_one_public
             "00000003",
         ]
         assert [e.position for e in (await some.take(10)).events] == ["00000001", "00000003"]
+
+
+async def test_those_with_equal_filters_are_handed_the_very_same_batch():
+    hub = Hub()
+    some = [Filter(tasks=frozenset({"t"})) for _ in range(2)]
+    with (
+        hub.subscribe(some[0]) as one,
+        hub.subscribe(some[1]) as another,
+        hub.subscribe(Filter()) as third,
+    ):
+        hub.publish(batch(position="0"))
+        hub.publish(batch(event(1), event(2, task="other")))
+        hub.publish(batch(event(3)))
+        taken = [await subscription.take(10) for subscription in (one, another, third)]
+        assert [[e.position for e in part.events] for part in taken[0].parts] == [
+            ["00000001"],
+            ["00000003"],
+        ]
+        assert all(map(operator.is_, taken[0].parts, taken[1].parts))
+        assert [len(part.events) for part in taken[2].parts] == [2, 1]
+
+
+@given(
+    st.lists(st.one_of(st.integers(0, 6), st.integers(-8, -1)), max_size=40),
+    st.integers(1, 12),
+)
+def test_whatever_the_batches_all_comes_in_order_up_to_what_there_is_room_for(steps, room):
+    """A step publishes so many events (0: a bookmark), or takes so many."""
+
+    async def check():
+        hub, told, published, overflown = Hub(max_events=room), [], 0, None
+        with hub.subscribe(Filter()) as subscription:
+            hub.publish(batch(position="00000000"))
+            for step in steps:
+                if step >= 0:
+                    new = [event(number) for number in range(published + 1, published + step + 1)]
+                    held = published - len(told) if overflown is None else 0
+                    if overflown is None and held + step > room:
+                        overflown = len(told) + room
+                    published += step
+                    hub.publish(batch(*new, position=f"{published:08}"))
+                    continue
+                if (published if overflown is None else overflown) == len(told):
+                    continue
+                taken = await subscription.take(-step)
+                assert 0 < len(taken.events) <= -step
+                assert [e for part in taken.parts for e in part.events] == taken.events
+                told += [int(e.position) for e in taken.events]
+                assert int(taken.position) == told[-1]
+            while overflown is not None and len(told) < overflown:
+                told += [int(e.position) for e in (await subscription.take(100)).events]
+            if overflown is not None:
+                with pytest.raises(SubscriberTooSlow) as error:
+                    await subscription.take(1)
+                assert int(error.value.resume_token) == len(told) == overflown
+        assert told == list(range(1, len(told) + 1))
+
+    asyncio.run(check())

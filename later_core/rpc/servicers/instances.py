@@ -138,8 +138,9 @@ class InstanceServicer(InstanceServiceServicer):
         )
         async with aclosing(batches):
             async for batch in batches:
-                for response in self._encoded.responses(batch):
-                    yield response
+                async with aclosing(self._encoded.responses(batch)) as responses:
+                    async for response in responses:
+                        yield response
 
     async def _create_batch(
         self, trace_parent: str | None, request: pb.StreamCreateInstancesRequest

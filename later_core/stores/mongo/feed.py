@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
@@ -21,6 +21,7 @@ from later_core.errors import HistoryLost, ResumeTokenInvalid, StoreUnavailable
 from later_core.model.event import Event, EventBatch, EventType
 from later_core.model.limits import RESPONSE_MAX_BYTES
 from later_core.model.state import State
+from later_core.ports.turns import in_turns
 from later_core.stores.mongo import cursor, positions
 from later_core.stores.mongo.connection import Connection, Document
 from later_core.stores.mongo.documents import payload, readable, to_instant
@@ -32,9 +33,12 @@ from later_core.stores.mongo.portion import Portion
 _READ_EVENTS = 1000
 _FIRST_EVENTS = 2
 
-#: The most events of one batch: a millisecond or two of the event loop, for each is decoded, matched and
-#: encoded. Between two of them the loop does what else is due, such as to start instances.
-_BATCH_EVENTS = 64
+#: The most events of one batch: each subscriber has a message for it.
+_BATCH_EVENTS = 256
+
+#: So many are decoded in one turn of the event loop, a third of a millisecond: between two of them the loop
+#: does what else is due, such as to start instances.
+_TURN_EVENTS = 16
 
 #: Before the events of a read are told the next one is begun, unless they weigh more: two may be held.
 _AHEAD_BYTES = RESPONSE_MAX_BYTES // 16
@@ -84,9 +88,9 @@ async def _read(
     async with _open(connection, position, which) as stream:
         yield EventBatch((), stream.position)
         while True:
-            for batch in await stream.next():
-                yield batch
-                await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, no time
+            async with aclosing(await stream.next()) as batches:
+                async for batch in batches:
+                    yield batch
 
 
 @dataclass(slots=True)
@@ -104,7 +108,7 @@ class _Stream:
         default_factory=lambda: Portion(first=_FIRST_EVENTS, most=_READ_EVENTS)
     )
 
-    async def next(self) -> Iterator[EventBatch]:
+    async def next(self) -> AsyncGenerator[EventBatch, None]:
         """What has happened since, decoded as it is taken; at least one batch, if only a bookmark.
 
         Raises:
@@ -208,19 +212,22 @@ def _opening(connection: Connection, position: str | None) -> Iterator[None]:
         raise told from error
 
 
-def _batches(documents: Sequence[Document], position: str, keys: KeyRing) -> Iterator[EventBatch]:
+async def _batches(
+    documents: Sequence[Document], position: str, keys: KeyRing
+) -> AsyncGenerator[EventBatch, None]:
     """The events in batches of bounded weight and number; the last one ends at the position."""
     events: list[Event] = []
     weight = 0
-    for document in documents:
-        event = _event(document, keys)
-        if event is None or event.instance is None:
-            continue
-        if weight >= RESPONSE_MAX_BYTES or len(events) >= _BATCH_EVENTS:
-            yield EventBatch(events, events[-1].position)
-            events, weight = [], 0
-        events.append(event)
-        weight += len(event.instance.parameters) + len(event.instance.result)
+    async for portion in in_turns(documents, _TURN_EVENTS):
+        for document in portion:
+            event = _event(document, keys)
+            if event is None or event.instance is None:
+                continue
+            if weight >= RESPONSE_MAX_BYTES or len(events) >= _BATCH_EVENTS:
+                yield EventBatch(events, events[-1].position)
+                events, weight = [], 0
+            events.append(event)
+            weight += len(event.instance.parameters) + len(event.instance.result)
     yield EventBatch(events, position)
 
 

@@ -48,6 +48,7 @@ from later_core.stores.mongo.connection import Connection, connect
 from later_core.stores.mongo.key_ring import KeyRing
 from later_core.stores.mongo.portion import Portion
 from later_core.stores.mongo.schedules import MongoSchedules
+from later_core.stores.mongo.shared_clock import shares_clock
 from later_core.stores.mongo.snapshot import snapshot
 from later_core.stores.mongo.stopwatch import Stopwatch
 
@@ -93,6 +94,7 @@ class MongoStore(MongoSchedules, MongoAccess, Store):
         connection = connect(self._uri, self._database, listeners=self._listeners, keys=self._keys)
         try:
             await requirements.check_server(connection, self._clock)
+            self.shares_clock = await shares_clock(connection, self._clock)
             await migrations.check_schema(connection)
             await indexes.prepare(
                 connection, retention=self._retention, audit_retention=self._audit_retention

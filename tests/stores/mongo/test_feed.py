@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,7 @@ from later_core.errors import HistoryLost, ResumeTokenInvalid
 from later_core.model.event import EventType
 from later_core.model.query import Filter
 from later_core.ports.clock import SystemClock
-from later_core.stores.mongo import cursor, positions
+from later_core.stores.mongo import cursor, feed, positions
 from later_core.stores.mongo.store import MongoStore
 from later_core.testing.builders import an_instance
 from later_core.testing.store_contract.steps import (
@@ -203,12 +204,38 @@ async def test_many_events_come_in_portions_and_a_reader_may_resume_behind_each(
     async with following(store, position) as reader:
         events = await reader.until("mark")
     assert [event.instance for event in events] == many
-    assert max(len(batch.events) for batch in reader.read) <= 64
+    assert 1 < max(len(batch.events) for batch in reader.read) <= 256
     told = 0
     for batch in reader.read[:-1]:
         told += len(batch.events)
         async with following(store, batch.position) as resumed:
             assert await resumed.until("mark") == events[told:]
+
+
+async def test_of_many_events_only_a_few_are_decoded_in_one_turn_of_the_loop(
+    store: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, position = await moment_of(store), await position_now(store)
+    await insert(store, *(an_instance(f"{n:03d}", execution_time=now + HOUR) for n in range(100)))
+    await put_mark(store)
+    loop, turns, decoded = asyncio.get_running_loop(), 0, Counter[int]()
+    decode = feed._event
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        loop.call_soon(turn)
+
+    def noting(*arguments: Any) -> Any:
+        decoded[turns] += 1
+        return decode(*arguments)
+
+    turn()
+    monkeypatch.setattr(feed, "_event", noting)
+    async with following(store, position) as reader:
+        await reader.until("mark")
+    assert decoded.total() > 100
+    assert max(decoded.values()) <= 16
 
 
 async def test_what_was_read_ahead_of_a_reader_that_leaves_is_told_to_the_next(
