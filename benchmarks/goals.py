@@ -239,10 +239,12 @@ def _watch(rows: Rows) -> Figure | None:
     if row is None:
         return None
     delay, lost = median(row, "delay_p99_ms"), row["correctness"]["lost"]
+    bare = "bare_delay_p99_ms"
+    floor = f", of a bare change stream {median(row, bare):.0f}" if bare in row["values"] else ""
     alone, beside = median(row, "lateness_p99_ms_without"), median(row, "lateness_p99_ms_with")
     return Figure(
         text=(
-            f"{lost} lost; p99 {delay:.0f} ms; lateness p99 {alone:.2f} ms without,"
+            f"{lost} lost; p99 {delay:.0f} ms{floor}; lateness p99 {alone:.2f} ms without,"
             f" {beside:.2f} ms with"
         ),
         is_reached=delay < 50 and beside <= 1.5 * alone and _faultless(row),

@@ -2,8 +2,9 @@
 
     python -m benchmarks.watch --subscribers 10 --rate 1000
 
-Each instance that runs makes two events, its claim and its end. Then one subscriber alone: how fast
-it reads what it missed, and whether it follows what is written at a given rate.
+Each instance that runs makes two events, its claim and its end. The floor of the delay is that of a process
+that reads MongoDB's change stream and does nothing else, in runs of its own between the others. Then one
+subscriber alone: how fast it reads what it missed, and whether it follows what is written at a given rate.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+from benchmarks.bare.changes import BareReader
 from benchmarks.bare.documents import maker
 from benchmarks.harness.bench import Bench
 from benchmarks.harness.planned import Outcome, run_planned
@@ -50,16 +53,32 @@ async def measure(bench: Bench, size: Size) -> AsyncIterator[Row]:
 
 
 async def _many(bench: Bench, size: Size) -> Row:
-    alone, watched, told = list[Outcome](), list[Outcome](), list[dict[str, Any]]()
+    alone, watched, read = list[Outcome](), list[Outcome](), list[Outcome]()
+    told, floor = list[dict[str, Any]](), list[dict[str, Any]]()
+
+    @asynccontextmanager
+    async def subscribers(ids: Sequence[str]) -> AsyncIterator[int]:
+        async with Subscribers(server.address, bench.directory, count=size.subscribers) as them:
+            yield them.pid
+            told.append(await them.seen(ids, (2, 3)))
+
+    @asynccontextmanager
+    async def bare(_: Sequence[str]) -> AsyncIterator[int]:
+        async with BareReader(bench.mongodb_uri, connection.database.name) as reader:
+            yield reader.pid
+            floor.append(await reader.seen())
+
     async with bench.database("watch") as connection, bench.server(connection) as server:
+        run = partial(run_planned, bench, server, connection, rate=size.rate, seconds=size.seconds)
         for _ in range(size.runs):
-            alone.append(await _planned(bench, server, connection, size))
-            watched.append(await _planned(bench, server, connection, size, told))
+            alone.append(await run())
+            watched.append(await run(beside=subscribers))
+            read.append(await run(beside=bare))
     late = {
         name: [of_lateness(outcome.late_ms)["p99_ms"] for outcome in some]
         for name, some in (("alone", alone), ("watched", watched))
     }
-    counted = [outcome.counted for outcome in (*alone, *watched)]
+    counted = [outcome.counted for outcome in (*alone, *watched, *read)]
     return Row(
         program="watch",
         measure="many subscribers",
@@ -74,6 +93,8 @@ async def _many(bench: Bench, size: Size) -> Row:
                 name: spread([one[name] for one in told])
                 for name in ("delay_p50_ms", "delay_p99_ms", "delay_max_ms", "too_slow")
             },
+            "bare_delay_p50_ms": spread([one["delay_p50_ms"] for one in floor]),
+            "bare_delay_p99_ms": spread([one["delay_p99_ms"] for one in floor]),
             "lateness_p99_ms_without": spread(late["alone"]),
             "lateness_p99_ms_with": spread(late["watched"]),
             **watched[-1].usage.cores(),
@@ -84,32 +105,9 @@ async def _many(bench: Bench, size: Size) -> Row:
         },
         notes=[
             "delay: from the change's time in MongoDB, in whole milliseconds, to the subscriber's code",
+            "bare_delay: the same to a process that only reads the change stream",
             "beside_cores: the process of the subscribers",
         ],
-    )
-
-
-async def _planned(
-    bench: Bench,
-    server: Server,
-    connection: Connection,
-    size: Size,
-    told: list[dict[str, Any]] | None = None,
-) -> Outcome:
-    @asynccontextmanager
-    async def subscribers(ids: Sequence[str]) -> AsyncIterator[int]:
-        async with Subscribers(server.address, bench.directory, count=size.subscribers) as them:
-            yield them.pid
-            if told is not None:
-                told.append(await them.seen(ids, (2, 3)))
-
-    return await run_planned(
-        bench,
-        server,
-        connection,
-        rate=size.rate,
-        seconds=size.seconds,
-        beside=None if told is None else subscribers,
     )
 
 

@@ -30,6 +30,9 @@ class StoreView:
     the caller still waits, stands still or is dead. A machine that is dead sends nothing more.
     """
 
+    #: The clocks of the machines are wrong, each in its own way.
+    shares_clock = False
+
     def __init__(
         self,
         store: Store,
