@@ -44,6 +44,8 @@ class Weighed:
 
     def fitting(self, events: int, size: int, *, at_least: int) -> int:
         """How many of the first ones are so many events and weigh so much at most."""
+        if len(self.weights) <= events and self.total <= size:
+            return len(self.weights)
         for count, one in enumerate(self.weights):
             size -= one
             if count >= events or (count >= at_least and size < 0):

@@ -22,8 +22,8 @@ from later_core.rpc.v1 import later_pb2 as pb
 _REMEMBERED_BYTES = 8 * 1024 * 1024
 _REMEMBERED_BATCHES = 16
 
-#: So many are encoded in one turn of the event loop, a fifth of a millisecond.
-_TURN_EVENTS = 16
+#: So many are encoded in one turn of the event loop, a third of a millisecond.
+_TURN_EVENTS = 32
 
 
 class _Chunk(NamedTuple):

@@ -163,7 +163,7 @@ async def test_of_many_events_a_few_are_encoded_in_one_turn_of_the_loop(counted:
 
     count()
     await responses(EventBatch([event(n) for n in range(100)], "p99"))
-    assert (len(counted), most) == (100, 16)
+    assert (len(counted), most) == (100, 32)
 
 
 async def test_a_subscriber_that_goes_away_leaves_the_encoding_to_the_others():

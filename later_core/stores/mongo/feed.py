@@ -36,9 +36,9 @@ _FIRST_EVENTS = 2
 #: The most events of one batch: each subscriber has a message for it.
 _BATCH_EVENTS = 256
 
-#: So many are decoded in one turn of the event loop, a third of a millisecond: between two of them the loop
+#: So many are decoded in one turn of the event loop, two thirds of a millisecond: between two of them it
 #: does what else is due, such as to start instances.
-_TURN_EVENTS = 16
+_TURN_EVENTS = 32
 
 #: Before the events of a read are told the next one is begun, unless they weigh more: two may be held.
 _AHEAD_BYTES = RESPONSE_MAX_BYTES // 16

@@ -235,7 +235,7 @@ async def test_of_many_events_only_a_few_are_decoded_in_one_turn_of_the_loop(
     async with following(store, position) as reader:
         await reader.until("mark")
     assert decoded.total() > 100
-    assert max(decoded.values()) <= 16
+    assert max(decoded.values()) <= 32
 
 
 async def test_what_was_read_ahead_of_a_reader_that_leaves_is_told_to_the_next(
