@@ -1,29 +1,25 @@
 """The floor of a watch: a process that reads the change stream of the instances and does nothing else.
 
 ``BareReader`` is the side of the program, the rest runs in the process: it prints a line once the stream is
-open, and when its input ends how old the changes were when they had been read.
+open, and when it is asked how old the changes were when they had been read.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import os
 import sys
 import threading
 import time
-from asyncio.subprocess import PIPE
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pymongo
 from bson import Int64
 
+from benchmarks.harness.beside import Beside
 from benchmarks.harness.statistics import quantile
 
 _SECONDS = 60.0
-_ROOT = Path(__file__).resolve().parents[2]
 #: What the server's feed asks for too.
 _EVENTS = 1_000
 _WAIT_MS = 1_000
@@ -31,50 +27,15 @@ _WAIT_MS = 1_000
 # -- the side of the program -------------------------------------------------------------------
 
 
-class BareReader:
+class BareReader(Beside):
     """Entering starts it and waits until its stream is open."""
 
     def __init__(self, uri: str, database: str) -> None:
-        self._arguments = (uri, database)
-
-    async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.bare.changes", *self._arguments),
-            cwd=_ROOT,
-            env={"PATH": os.defpath},
-            stdin=PIPE,
-            stdout=PIPE,
-        )
-        try:
-            await self._answer()
-        except BaseException:
-            await self.__aexit__()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
-
-    @property
-    def pid(self) -> int:
-        """The id of its process."""
-        return self._process.pid
+        super().__init__("benchmarks.bare.changes", uri, database)
 
     async def seen(self) -> dict[str, Any]:
-        """How many changes it has read so far, and their age then: ``delay_p50_ms``, ``delay_p99_ms``."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        return await self._answer()
-
-    async def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), _SECONDS)
-        if not line:
-            raise RuntimeError("the reader of the change stream has ended")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        """The age of the changes that it has read, as it read them: ``delay_p50_ms``, ``delay_p99_ms``."""
+        return await self.ask("over", seconds=_SECONDS)
 
 
 # -- the process -------------------------------------------------------------------------------
@@ -115,16 +76,13 @@ def _main(uri: str, database: str) -> None:
     is_over = threading.Event()
 
     def wait() -> None:
-        sys.stdin.read()
+        sys.stdin.readline()
         is_over.set()
 
     threading.Thread(target=wait, daemon=True).start()
     ages = sorted(_read(uri, database, is_over))
-    told = {
-        f"delay_p{name}_ms": quantile(ages, share) if ages else None
-        for name, share in (("50", 0.5), ("99", 0.99))
-    }
-    print(json.dumps({"count": len(ages), **told}), flush=True)
+    told = {"delay_p50_ms": quantile(ages, 0.5), "delay_p99_ms": quantile(ages, 0.99)}
+    print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,67 +10,37 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 import time
 from array import array
-from asyncio.subprocess import PIPE
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
+from benchmarks.harness.beside import Beside
 from benchmarks.harness.statistics import quantile
 from benchmarks.harness.waiting import until
 from later_core.client.errors import from_call
 from later_core.rpc.v1 import later_pb2 as pb
 from later_core.rpc.v1 import later_pb2_grpc as rpc
 
-_READY_SECONDS = 60.0
 _SEEN_SECONDS = 120.0
-_ROOT = Path(__file__).resolve().parents[2]
-_LINE_BYTES = 1 << 20
 
 # -- the side of the program -------------------------------------------------------------------
 
 
-class Subscribers:
+class Subscribers(Beside):
     """Entering starts them and waits until the server has heard all of them."""
 
     def __init__(
         self, address: str, directory: Path, *, count: int, resume_token: str = ""
     ) -> None:
-        self._arguments = (address, str(count), resume_token)
+        super().__init__("benchmarks.harness.subscribers", address, str(count), resume_token)
         self._directory = directory
-
-    async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.harness.subscribers", *self._arguments),
-            cwd=_ROOT,
-            env={"PATH": os.defpath},
-            stdin=PIPE,
-            stdout=PIPE,
-            limit=_LINE_BYTES,
-        )
-        try:
-            await asyncio.wait_for(self._answer(), _READY_SECONDS)
-        except BaseException:
-            await self.__aexit__()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
-
-    @property
-    def pid(self) -> int:
-        """The id of their process."""
-        return self._process.pid
 
     async def seen(self, ids: Collection[str], revisions: Sequence[int]) -> dict[str, Any]:
         """Wait until each has seen every one of these revisions of every id, or for two minutes.
@@ -80,18 +50,7 @@ class Subscribers:
         """
         path = self._directory / "wanted.json"
         path.write_text(json.dumps({"ids": list(ids), "revisions": list(revisions)}))
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{path}\n".encode())
-        await self._process.stdin.drain()
-        return await asyncio.wait_for(self._answer(), 2 * _SEEN_SECONDS)
-
-    async def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("the subscribers have ended")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return await self.ask(str(path), seconds=2 * _SEEN_SECONDS)
 
 
 # -- the process -------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ class Timekeeper:
         """Read for ever."""
         while True:
             await self._clock.sleep(_PAUSE)
-            if self._is_near() and not self._database_clock.is_shared:
+            if not self._database_clock.is_shared and self._is_near():
                 await self._read()
 
     def _is_near(self) -> bool:

@@ -159,7 +159,7 @@ class Subscriptions:
         told_at = self._clock.monotonic()
         while True:
             await subscription.something()
-            # What is taken is encoded and written in this turn of the event loop.
+            # What is taken is encoded and written from this turn of the event loop on.
             await self._turnstile.enter()
             batch = await subscription.take(_BATCH)
             # A subscriber that comes with a position ahead of the hub's has seen these already.

@@ -69,8 +69,7 @@ def test_each_turn_begins_with_what_comes_first_in_it():
             loop.add_reader(mine, lambda: (mine.recv(16), order.append("what has come in")))
             theirs.send(b"news")
             loop.call_soon(order.append, "what was ready")
-            begun = lambda: loop.call_soon(order.append, "what is due")  # noqa: E731 - one of two
-            with first_in_each_turn(begun):
+            with first_in_each_turn(lambda: loop.call_soon(order.append, "what is due")):
                 await turn()
                 await turn()
             loop.remove_reader(mine)
@@ -81,19 +80,23 @@ def test_each_turn_begins_with_what_comes_first_in_it():
 
 
 def test_the_end_of_a_wait_is_the_beginning_of_a_turn():
-    async def main() -> int:
-        calls = 0
+    order = []
 
-        def count() -> None:
-            nonlocal calls
-            calls += 1
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        over, due = asyncio.Event(), loop.time() + 0.002
 
-        with first_in_each_turn(count):
-            await asyncio.sleep(0.002)  # noqa: TID251 - the timer itself is looked at
-        return calls
+        def begin() -> None:
+            if loop.time() >= due:
+                order.append("turn")
+
+        loop.call_at(due, lambda: (order.append("timer"), over.set()))
+        with first_in_each_turn(begin):
+            await over.wait()
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        assert runner.run(main()) >= 1
+        runner.run(main())
+    assert order[:2] == ["turn", "timer"]
 
 
 def test_what_fails_at_the_beginning_of_a_turn_is_told_and_ends_nothing():

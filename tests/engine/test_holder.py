@@ -5,23 +5,13 @@ from datetime import timedelta
 
 import pytest
 
+from later_core.app.event_loop import new_event_loop
 from later_core.engine.holder import Holder
 from later_core.local.database_clock import DatabaseClock
 from later_core.local.runs import Run
 from later_core.model.instance import Instance
+from later_core.ports.turns import turn
 from later_core.testing.clock import FakeClock
-
-
-class TurningLoop(asyncio.SelectorEventLoop):
-    """A loop whose turns are told of by hand."""
-
-    def __init__(self):
-        super().__init__()
-        self.first_in_turn = []
-
-    def begin_turn(self):
-        for call in tuple(self.first_in_turn):
-            call()
 
 
 class Bench:
@@ -66,22 +56,21 @@ def test_where_the_loop_tells_of_its_turns_no_timer_is_waited_for():
     async def main():
         time = FakeClock()
         bench = Bench(time)  # whose timers never fire
-        loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             task = group.create_task(bench.holder.run())
             bench.hold("a", seconds=1)
             bench.hold("b", seconds=2)
             await bench.clock.settle()
-            loop.begin_turn()
             assert bench.begun == []
             await time.advance(1.5)
-            assert bench.begun == []
-            loop.begin_turn()
+            await turn()
             assert bench.begun == ["a"]
             task.cancel()
-        assert loop.first_in_turn == []
+        await time.advance(1)
+        await turn()
+        assert bench.begun == ["a"]  # it holds no longer
 
-    with asyncio.Runner(loop_factory=TurningLoop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(main())
 
 
